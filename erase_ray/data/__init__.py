@@ -1,0 +1,1 @@
+"""The interactions table, its split, vocabulary and catalogue."""

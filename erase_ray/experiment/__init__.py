@@ -1,0 +1,1 @@
+"""Cells, grids, plans, chains of requests and the store they end in."""

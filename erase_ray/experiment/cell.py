@@ -1,0 +1,130 @@
+"""The unit of work and of caching."""
+
+import hashlib
+import json
+from typing import Any
+
+from erase_ray.datasets import DATASETS, Dataset
+from erase_ray.experiment.results import BASE, ORIGINAL
+from erase_ray.methods import METHODS, Method
+from erase_ray.models import MODELS, Model, Shape, TrainingSettings
+from erase_ray.registry import Registry
+from erase_ray.scenarios import SCENARIOS, Scenario
+from erase_ray.settings import Frozen, checked
+
+FORMAT = 1
+"""Raised when the training loop, the evaluation or the stored tables change their numbers."""
+
+
+class Part(Frozen):
+    """A dataset, model, scenario or method by name, with its resolved settings."""
+
+    name: str
+    settings: dict[str, Any] = {}
+
+    @classmethod
+    def resolved(cls, registry: Registry[Any], name: str, settings: dict[str, Any]) -> "Part":
+        """The part with all defaults written out.
+
+        Raises:
+            UnknownNameError: No part has this name.
+            SettingsError: A key is unknown or a value out of range.
+        """
+        kind = registry.get(name)
+        values = checked(kind.Settings, settings, f"settings of {registry.kind} '{name}'")
+        return cls(name=name, settings=values.model_dump(mode="json"))
+
+    def build(self, registry: Registry[Any], *arguments: Any) -> Any:
+        """An instance of the part's class."""
+        kind = registry.get(self.name)
+        return kind(kind.Settings(**self.settings), *arguments)
+
+    def identity(self, registry: Registry[Any]) -> dict[str, Any]:
+        """All of the part that can change a number."""
+        version = registry.get(self.name).version
+        return {"name": self.name, "version": version, "settings": self.settings}
+
+
+NO_METHOD = (BASE, ORIGINAL)
+
+
+class Cell(Frozen):
+    """One run of one method; its key is a hash of all that can change its result.
+
+    ``method`` may also be ``base`` (train the base model; ``scenario`` is then None unless the
+    scenario poisons the training data) or ``original`` (measure it). ``mark`` (1 to 4) is set for
+    methods that train anew and do one mark a cell, and None for chains, which pass all four.
+    """
+
+    dataset: Part
+    model: Part
+    training: TrainingSettings
+    scenario: Part | None
+    method: Part
+    seed: int
+    mark: int | None = None
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of everything that can change the result, in hexadecimal."""
+        return _digest(
+            {
+                "format": FORMAT,
+                "dataset": self.dataset.identity(DATASETS),
+                "model": self.model.identity(MODELS),
+                "training": self.training.model_dump(mode="json"),
+                "scenario": self.scenario.identity(SCENARIOS) if self.scenario else None,
+                "method": self._method_identity(),
+                "seed": self.seed,
+                "mark": self.mark,
+            }
+        )
+
+    @property
+    def data_key(self) -> str:
+        """Key of the prepared dataset that the cell reads."""
+        return data_key(self.dataset)
+
+    @property
+    def base(self) -> "Cell":
+        """The cell that trains the base model this one starts from."""
+        return self.model_copy(update={"scenario": None, "method": Part(name=BASE), "mark": None})
+
+    @property
+    def label(self) -> str:
+        """A short name for people, such as ``dunnhumby/sets2sets/scif/s2``."""
+        mark = f"@{self.mark}" if self.mark else ""
+        return f"{self.dataset.name}/{self.model.name}/{self.method.name}{mark}/s{self.seed}"
+
+    def make_dataset(self) -> Dataset:
+        """The dataset, ready to fetch and read."""
+        return self.dataset.build(DATASETS)
+
+    def make_model(self, shape: Shape) -> Model:
+        """The model with tables of the given shape; weights still have to be set."""
+        return self.model.build(MODELS, shape)
+
+    def make_scenario(self) -> Scenario:
+        """The scenario; the cell must have one."""
+        assert self.scenario is not None
+        return self.scenario.build(SCENARIOS)
+
+    def make_method(self) -> Method:
+        """The method; not for ``base`` and ``original``."""
+        return self.method.build(METHODS)
+
+    def _method_identity(self) -> dict[str, Any]:
+        if self.method.name in NO_METHOD:
+            return {"name": self.method.name}
+        return self.method.identity(METHODS)
+
+
+def data_key(dataset: Part) -> str:
+    """Key of a prepared dataset: a hash of its settings, its version and its sources."""
+    sources = [source.sha256 for source in DATASETS.get(dataset.name).sources]
+    return _digest({"format": FORMAT, "dataset": dataset.identity(DATASETS), "sources": sources})
+
+
+def _digest(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

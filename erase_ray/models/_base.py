@@ -1,0 +1,95 @@
+"""The contract of a model."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from erase_ray.registry import Registry
+from erase_ray.settings import Frozen
+
+MODELS: "Registry[Model]" = Registry("model", "erase_ray.models")
+
+
+class TrainingSettings(Frozen):
+    """How a model is trained; each model brings the values of the benchmark as its default."""
+
+    epochs: int = Field(default=100, ge=1)
+    """Most passes over the training examples."""
+    batch_size: int = Field(default=2048, ge=1)
+    """Examples of one optimiser step."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Adam's step size."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """L2 penalty that Adam adds to the gradient."""
+    patience: int = Field(default=10, ge=1)
+    """Stop after this many validations in a row without a gain."""
+    select_metric: str = "recall"
+    """Metric on the validation queries that picks the best epoch."""
+    select_k: int = Field(default=20, ge=1)
+    """Cut-off of that metric."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of the tables of a model; those of the full data, so they never shrink."""
+
+    num_users: int
+    num_items: int
+
+
+class Model(nn.Module, ABC):
+    """A recommender on a single device that knows neither data loading nor forgetting."""
+
+    name: ClassVar[str]
+    task: ClassVar[str]
+    """Name of the task whose batches it reads."""
+    version: ClassVar[int] = 1
+    """Raised whenever a change moves the numbers."""
+    has_edges: ClassVar[bool] = False
+    """True for graph models, which then define :meth:`set_edges`."""
+    training: ClassVar[TrainingSettings] = TrainingSettings()
+
+    class Settings(Frozen):
+        """Settings of the model."""
+
+    def __init__(self, settings: Any, shape: Shape) -> None:
+        super().__init__()
+        self.settings = settings
+        self.shape = shape
+
+    @property
+    def max_history(self) -> int:
+        """Longest history the model reads, in items or baskets; 0 where it reads none."""
+        return 0
+
+    @abstractmethod
+    def reset(self, generator: torch.Generator) -> None:
+        """Draw new initial weights, in a fixed order of the parameters."""
+
+    @abstractmethod
+    def loss(self, batch: Any) -> Tensor:
+        """The training loss of each example, shape ``(B,)``."""
+
+    @abstractmethod
+    def scores(self, batch: Any) -> Tensor:
+        """The score of every item for each example, shape ``(B, I)``; higher is better."""
+
+    @abstractmethod
+    def head_parameters(self) -> dict[str, nn.Parameter]:
+        """The parameters next to the output, by their names in ``named_parameters()``."""
+
+    def user_tables(self) -> dict[str, nn.Parameter]:
+        """Parameters whose first dimension is the user; empty where the model has none."""
+        return {}
+
+    def item_tables(self) -> dict[str, nn.Parameter]:
+        """Parameters whose first dimension is the item; empty where the model has none."""
+        return {}
+
+    def set_edges(self, user_E: Tensor, item_E: Tensor) -> None:
+        """Take the training edges (user, item); only graph models, see :attr:`has_edges`."""
+        raise NotImplementedError(f"model '{self.name}' is not a graph model")
