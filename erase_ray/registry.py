@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from erase_ray.errors import UnknownNameError
 
 T = TypeVar("T")
+C = TypeVar("C", bound=type[Any])
 
 
 class Registry(Generic[T]):
@@ -26,12 +27,12 @@ class Registry(Generic[T]):
     def __init__(self, kind: str, package: str) -> None:
         self.kind = kind
         self.package = package
-        self._classes: dict[str, type[T]] = {}
+        self._classes: dict[str, Any] = {}
 
-    def register(self, cls: type[T]) -> type[T]:
+    def register(self, cls: C) -> C:
         """Enter ``cls`` under the name of the file that defines it and set ``cls.name``."""
         name = cls.__module__.rpartition(".")[2]
-        cls.name = name  # type: ignore[attr-defined]
+        cls.name = name
         self._classes[name] = cls
         return cls
 

@@ -14,7 +14,7 @@ S = TypeVar("S", bound="Frozen")
 class Frozen(BaseModel):
     """Settings that cannot change and that refuse keys they do not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 def checked(cls: type[S], values: dict[str, Any], what: str) -> S:

@@ -42,6 +42,13 @@ class Csr:
         """Owner of each value, shape ``(V,)``."""
         return np.repeat(np.arange(len(self)), self.lengths)
 
+    def pick(self, chosen: np.ndarray) -> "Csr":
+        """The lists at the given positions, in that order."""
+        starts, lengths = self.offsets[chosen], self.lengths[chosen]
+        offsets = np.r_[0, np.cumsum(lengths)]
+        within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+        return Csr(offsets, self.values[np.repeat(starts, lengths) + within])
+
     def take(self, start: int, stop: int) -> "Csr":
         """The lists ``start`` to ``stop - 1``."""
         low, high = self.offsets[start], self.offsets[stop]

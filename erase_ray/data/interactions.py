@@ -47,8 +47,13 @@ class Interactions:
         types = {"time": np.int64}
         arrays = {k: np.ascontiguousarray(columns[k], types.get(k, np.int32)) for k in COLUMNS}
         _check(arrays)
-        counts = {f"num_{name}s": _size(arrays[name]) for name in ("user", "item", "sequence")}
-        return cls(**arrays, row=np.arange(len(arrays["user"]), dtype=np.int64), **counts)
+        return cls(
+            *(arrays[name] for name in COLUMNS),
+            row=np.arange(len(arrays["user"]), dtype=np.int64),
+            num_users=_size(arrays["user"]),
+            num_items=_size(arrays["item"]),
+            num_sequences=_size(arrays["sequence"]),
+        )
 
     def __len__(self) -> int:
         return len(self.row)

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from erase_ray.errors import DataError
 
@@ -37,10 +39,11 @@ class Vocabulary:
         return {outer: inner for inner, outer in enumerate(self.items)}
 
 
-def number(outer: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Inner ids by first appearance (int32) and the outer ids in that order, as text."""
-    uniques, first, inverse = np.unique(outer, return_index=True, return_inverse=True)
-    rank = np.argsort(first, kind="stable")
-    position = np.empty_like(rank)
-    position[rank] = np.arange(len(rank))
-    return position[inverse].astype(np.int32), tuple(str(value) for value in uniques[rank])
+def number(outer: Any) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Inner ids by first appearance (int32) and the outer ids in that order, as text.
+
+    Args:
+        outer: Array or column without nulls, shape ``(R,)``.
+    """
+    codes, uniques = pd.factorize(outer)
+    return codes.astype(np.int32), tuple(map(str, uniques))

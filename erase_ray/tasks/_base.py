@@ -36,6 +36,8 @@ class Examples(ABC):
     (int64, shape ``(N,)``) is whose it is.
     """
 
+    draws_negatives: ClassVar[bool] = False
+    """True where :meth:`batch` depends on its seed."""
     rows: Tensor
     users: Tensor
 

@@ -1,0 +1,31 @@
+# Everything runs inside .venv, which the first target that needs it makes.
+PYTHON ?= $(shell sh -c 'command -v python3.11 || command -v python3')
+VENV := .venv
+BIN := $(VENV)/bin
+STORAGE ?= runs
+
+.PHONY: run test lint clean venv
+
+run: venv  ## the main job on real data: three datasets, local Ray, results in ./runs
+	$(BIN)/python jobs/full_grid.py --profile laptop --storage $(STORAGE)
+
+test: venv  ## all tests
+	$(BIN)/python -m pytest
+
+lint: venv  ## style, format, types, and imports that point down only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+venv: $(VENV)/ready
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "erase_ray needs Python 3.11 or newer; run: make PYTHON=/path/to/python3.11"'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,dev]'
+	touch $@
+
+clean:  ## remove the environment and caches; results in ./runs stay
+	rm -rf $(VENV) build .pytest_cache .ruff_cache .hypothesis erase_ray.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

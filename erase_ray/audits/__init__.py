@@ -1,0 +1,1 @@
+"""Privacy audits, one file each; none exists yet."""

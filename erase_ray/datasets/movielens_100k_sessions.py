@@ -1,0 +1,61 @@
+"""MovieLens 100K cut into sessions."""
+
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from erase_ray.datasets import _movielens
+from erase_ray.datasets._base import DATASETS, Dataset, RawData, Source
+from erase_ray.settings import Frozen
+
+
+@DATASETS.register
+class Movielens100kSessions(Dataset):
+    """The ratings of MovieLens 100K as sessions in which a person rated films one after the other.
+
+    A new session starts where more than ``max_gap_s`` seconds passed since the person's rating
+    before. Sessions are called ``<user>_<n>``, n counted from 0 for each user.
+    """
+
+    sources: ClassVar[tuple[Source, ...]] = _movielens.SOURCES
+    rough_size: ClassVar[tuple[int, int, int]] = _movielens.ROUGH_SIZE
+
+    class Settings(Frozen):
+        """Settings of `Movielens100kSessions`."""
+
+        min_rating: float = Field(default=0.0, ge=0, le=5)
+        """Ratings (1 to 5 stars) below this are dropped before the cut into sessions."""
+
+        max_gap_s: int = Field(default=3600, ge=0)
+        """Longest time between two ratings of one session, in seconds."""
+
+    @property
+    def task(self) -> str:
+        """``session_based``."""
+        return "session_based"
+
+    def read(self, files: dict[str, Path]) -> RawData:
+        """Ratings as interactions, from the official files or from those of the wheel."""
+        ratings = _movielens.read_ratings(files, self.settings.min_rating)
+        session = pd.Series(_session_numbers(ratings, self.settings.max_gap_s))
+        sequence = ratings["user"] + "_" + session.astype(str)
+        step = ratings.groupby(sequence, sort=False).cumcount()
+        films = _movielens.read_films(files)
+        return RawData(
+            ratings.assign(sequence=sequence, step=step),
+            _movielens.labels(films),
+            _movielens.categories(films),
+        )
+
+
+def _session_numbers(ratings: pd.DataFrame, max_gap_s: int) -> np.ndarray:
+    """Number of the session of each rating, from 0 for each user."""
+    user, time = ratings["user"].to_numpy(), ratings["time"].to_numpy()
+    is_new_user = np.append(True, user[1:] != user[:-1])
+    is_new = is_new_user | np.append(True, np.diff(time) > max_gap_s)
+    number = np.cumsum(is_new)
+    starts = np.flatnonzero(is_new_user)
+    return number - np.repeat(number[starts], np.diff(np.append(starts, len(user))))

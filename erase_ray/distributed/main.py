@@ -1,0 +1,100 @@
+"""From a grid to a report: what stands behind ``jobs/full_grid.py``."""
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from erase_ray.errors import GridError
+from erase_ray.experiment.grid import Grid
+from erase_ray.experiment.grid_file import Machine
+from erase_ray.experiment.plan import Plan, build
+from erase_ray.experiment.plan_text import dollars, summary
+from erase_ray.experiment.progress import LiveLine, StoredStatus, status_of
+from erase_ray.experiment.store import Store
+from erase_ray.report import summary_table, write_report
+
+NOTHING_LEFT = "0 cells to run"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A grid, its plan against a store, and the run that belongs to them.
+
+    The run is named after what the grid asks for, so the same command goes on in the same run.
+    """
+
+    storage: str
+    store: Store
+    plan: Plan
+    machine: Machine
+
+    @classmethod
+    def open(cls, grid: Grid, storage: str) -> "Job":
+        """The job of ``grid`` on the store at ``storage``.
+
+        Raises:
+            StoreError: The storage cannot be read or written.
+        """
+        address = absolute(storage)
+        store = Store(address)
+        return cls(address, store, build(grid.cells, store), grid.machine)
+
+    @property
+    def run(self) -> str:
+        """Name of the run."""
+        return self.plan.hash[:12]
+
+    def describe(self) -> str:
+        """The plan as text."""
+        return summary(self.plan, self.machine) if self.plan.pending() else NOTHING_LEFT
+
+    def afford(self, budget: float | None) -> None:
+        """Check the price of what is left.
+
+        Raises:
+            GridError: It is expected to cost more than ``budget`` dollars.
+        """
+        price = dollars(self.plan, self.machine)
+        if budget is not None and price > budget:
+            raise GridError(
+                f"the plan is expected to cost ${price:.2f}, above --budget {budget:g}; "
+                "raise it, or take fewer cells with --only"
+            )
+
+    def execute(self) -> list[dict[str, str]]:
+        """Run what is left; ``label`` and ``error`` of each node that failed."""
+        from erase_ray.distributed.sweep import sweep  # so that planning does not import Ray
+
+        watchers = [LiveLine(self.machine.slots), StoredStatus(self.store, self.run)]
+        walk = sweep(self.plan, self.storage, watchers)
+        return status_of(walk)["failed"]
+
+    def report(self, failures: list[dict[str, str]], command: str) -> tuple[str, str]:
+        """A table of the cells, and where the report on them was written.
+
+        Args:
+            failures: What :meth:`execute` returned.
+            command: What to type to get the same numbers; the report shows it.
+        """
+        planned = {node.key: node.payload["cell"] for node in self.plan.requested}
+        with tempfile.TemporaryDirectory() as folder:
+            out = folder if self._remote else os.path.join(self.storage, "report")
+            page = write_report(
+                self.store, planned, out, planned=planned, failures=failures, command=command
+            )
+            self.store.put_run(self.run, "report/index.html", Path(page).read_text())
+        if self._remote:
+            page = f"{self.store.uri}/runs/{self.run}/report/index.html"
+        return summary_table(self.store, planned, planned), page
+
+    @property
+    def _remote(self) -> bool:
+        return "://" in self.storage
+
+
+def absolute(storage: str) -> str:
+    """``storage`` as an address that means the same in every process: local paths in full."""
+    if storage.startswith("file://"):
+        storage = storage.removeprefix("file://")
+    return storage if "://" in storage else str(Path(storage).expanduser().resolve())

@@ -1,0 +1,154 @@
+"""Rank the whole catalogue for each query, and judge the ranked lists."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from erase_ray.data.csr import Csr
+from erase_ray.errors import TrainingError
+from erase_ray.metrics import Answers, Metric
+from erase_ray.models import Model
+from erase_ray.tasks import Queries
+
+NOTHING = float("-inf")
+"""The score of what must not be ranked."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One metric at one cut-off.
+
+    Args:
+        metric: Name of the metric.
+        k: Length of the list that was judged.
+        value: Mean over the queries that count; NaN where none does.
+        unit: Unit of the value.
+        better: ``up`` or ``down``.
+        n: Number of queries that count.
+    """
+
+    metric: str
+    k: int
+    value: float
+    unit: str
+    better: str
+    n: int
+
+
+def rank(model: Model, queries: Queries, k: int, block_size: int = 512) -> np.ndarray:
+    """The k best items for each query, best first; of equal scores the lower item id is better.
+
+    Masked items, and items whose score is minus infinity, are not ranked.
+
+    Args:
+        model: In any mode; it is in that mode again afterwards.
+        queries: May be none.
+        k: Length of the lists.
+        block_size: Queries that are scored at once; no influence on the order of equal scores.
+
+    Returns:
+        Item ids, int32, shape ``(Q, k)``; -1 where fewer than k items can be ranked.
+
+    Raises:
+        TrainingError: A score is not a number.
+    """
+    ranked_QK = np.full((len(queries), k), -1, np.int32)
+    with _evaluating(model), torch.inference_mode():
+        for start in range(0, len(queries), block_size):
+            stop = min(start + block_size, len(queries))
+            index = torch.arange(start, stop, device=queries.inputs.rows.device)
+            scores_BI = model.scores(queries.inputs.inputs(index))
+            _check(scores_BI, model, start)
+            best_BK = top(_masked(scores_BI, queries.masked.take(start, stop)), k)
+            ranked_QK[start:stop] = best_BK.cpu().numpy()
+    return ranked_QK
+
+
+def top(scores_BI: Tensor, k: int) -> Tensor:
+    """Ids of the k highest scores of each row, int64, shape ``(B, k)``; -1 behind the last.
+
+    Scores of minus infinity are left out. Equal scores are in the order of their ids, exactly.
+    """
+    num_items = scores_BI.shape[1]
+    k_there = min(k, num_items)
+    value_BK, item_BK = scores_BI.topk(min(k + 1, num_items), dim=1)
+    last_B = value_BK[:, k_there - 1]
+    item_BK = item_BK[:, :k_there]
+    # topk may pick any of the items that tie at its end
+    tied_B = (value_BK[:, -1] == last_B) & (last_B > NOTHING)
+    if num_items > k and tied_B.any():
+        item_BK[tied_B] = _lowest_ids(scores_BI[tied_B], last_B[tied_B], k)
+    ordered_BK = _in_order(scores_BI, item_BK)
+    return torch.nn.functional.pad(ordered_BK, (0, k - k_there), value=-1)
+
+
+def _lowest_ids(scores_BI: Tensor, last_B: Tensor, k: int) -> Tensor:
+    """Everything above the k-th score, filled up to k with the lowest ids that have just it."""
+    above_BI = scores_BI > last_B[:, None]
+    equal_BI = scores_BI == last_B[:, None]
+    room_B = k - above_BI.sum(1)
+    chosen_BI = above_BI | (equal_BI & (equal_BI.cumsum(1) <= room_B[:, None]))
+    return chosen_BI.nonzero()[:, 1].view(-1, k)
+
+
+def _in_order(scores_BI: Tensor, item_BK: Tensor) -> Tensor:
+    item_BK = item_BK.sort(dim=1).values
+    value_BK, order_BK = scores_BI.gather(1, item_BK).sort(dim=1, descending=True, stable=True)
+    return item_BK.gather(1, order_BK).masked_fill(value_BK == NOTHING, -1)
+
+
+def _masked(scores_BI: Tensor, masked: Csr) -> Tensor:
+    if not len(masked.values):
+        return scores_BI
+    device = scores_BI.device
+    owner_M = torch.from_numpy(masked.owners).to(device)
+    item_M = torch.from_numpy(masked.values.astype(np.int64)).to(device)
+    nothing = torch.tensor(NOTHING, dtype=scores_BI.dtype, device=device)
+    # out of place: a model may hand out scores that it keeps
+    return scores_BI.index_put((owner_M, item_M), nothing)
+
+
+def _check(scores_BI: Tensor, model: Model, start: int) -> None:
+    is_nan_B = scores_BI.isnan().any(1)
+    if is_nan_B.any():
+        first = start + int(is_nan_B.nonzero()[0])
+        raise TrainingError(
+            f"model '{model.name}' gave scores that are not numbers (NaN), first for query "
+            f"{first}; its weights are not usable"
+        )
+
+
+@contextmanager
+def _evaluating(model: Model) -> Iterator[None]:
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def measure(answers: Answers, metrics: Sequence[Metric], ks: Sequence[int]) -> list[Measured]:
+    """Each metric at each cut-off: the mean over the queries that count.
+
+    Sums are exact before they are rounded, so the order of the queries has no influence.
+
+    Args:
+        answers: Lists at least as long as the largest cut-off.
+        metrics: Judged in this order.
+        ks: Cut-offs.
+    """
+    assert max(ks, default=0) <= answers.ranked_QK.shape[1]
+    return [_measured(metric, k, metric.per_query(answers, k)) for metric in metrics for k in ks]
+
+
+def _measured(metric: Metric, k: int, values_Q: np.ndarray) -> Measured:
+    counted = values_Q[~np.isnan(values_Q)]
+    value = math.fsum(counted) / len(counted) if len(counted) else math.nan
+    return Measured(metric.name, k, value, metric.unit, metric.better, len(counted))

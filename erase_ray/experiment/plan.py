@@ -1,0 +1,239 @@
+"""The cells of a grid as a graph: data, base models, and what starts from them."""
+
+import hashlib
+import heapq
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Protocol
+
+from erase_ray.experiment.cell import Cell, data_key
+from erase_ray.experiment.cost import CostModel, Estimate
+from erase_ray.experiment.results import BASE, ORIGINAL
+from erase_ray.methods import METHODS
+
+DATA = "data"
+
+
+class Shelf(Protocol):
+    """What a plan asks of a store."""
+
+    def done_cells(self) -> set[str]:
+        """Keys of all committed cells."""
+        ...
+
+    def has_data(self, dataset: str, key: str) -> bool:
+        """True if the prepared dataset is there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One thing to do.
+
+    Args:
+        key: Of the cell, or of the prepared dataset.
+        kind: ``data``, or the method of the cell (``base``, ``original``, ``scif``, ...).
+        label: For people.
+        payload: What :func:`erase_ray.experiment.run.run_node` takes; plain JSON values.
+        parents: Keys of the nodes whose results it reads.
+        cost: What it is expected to need.
+        requested: True for the cells of the grid, False for what they need.
+        done: True if the store has it.
+        needed: True if it has to be run.
+    """
+
+    key: str
+    kind: str
+    label: str
+    payload: dict[str, Any]
+    parents: tuple[str, ...]
+    cost: Estimate
+    requested: bool
+    done: bool
+    needed: bool = False
+
+
+class Plan:
+    """Nodes by key, parents before children."""
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self._spans: dict[int, float] = {}
+        listed = list(nodes)
+        needed: set[str] = set()
+        for node in reversed(listed):
+            if not node.done and (node.requested or node.key in needed):
+                needed.add(node.key)
+                needed.update(node.parents)
+        self.nodes = {
+            node.key: replace(node, needed=node.key in needed and not node.done) for node in listed
+        }
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def pending(self) -> list[Node]:
+        """What is left to run, parents before children."""
+        return [node for node in self.nodes.values() if node.needed]
+
+    @property
+    def requested(self) -> list[Node]:
+        """The cells of the grid."""
+        return [node for node in self.nodes.values() if node.requested]
+
+    @cached_property
+    def children(self) -> dict[str, list[str]]:
+        """Keys of the nodes that read a node's result."""
+        found: dict[str, list[str]] = {key: [] for key in self.nodes}
+        for node in self.nodes.values():
+            for parent in node.parents:
+                found[parent].append(node.key)
+        return found
+
+    def remaining_path(self, key: str) -> float:
+        """Seconds of the longest chain of pending nodes that begins at ``key``."""
+        return self._paths[key]
+
+    @property
+    def critical_path(self) -> float:
+        """Seconds of the longest chain of pending nodes."""
+        return max(self._paths.values(), default=0.0)
+
+    @cached_property
+    def _paths(self) -> dict[str, float]:
+        paths: dict[str, float] = {}
+        for key, node in reversed(self.nodes.items()):
+            after = max((paths[child] for child in self.children[key]), default=0.0)
+            paths[key] = after + (node.cost.seconds if node.needed else 0.0)
+        return paths
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of what is asked for; the same grid has the same one, however much is done."""
+        text = "\n".join(sorted(node.key for node in self.requested))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def makespan(self, slots: int) -> float:
+        """Seconds until all is done if ``slots`` nodes run at a time, longest path first."""
+        if slots not in self._spans:
+            self._spans[slots] = self._simulate(slots)
+        return self._spans[slots]
+
+    def _simulate(self, slots: int) -> float:
+        left = {n.key: sum(self.nodes[p].needed for p in n.parents) for n in self.pending()}
+        ready = [(-self._paths[key], key) for key, count in left.items() if count == 0]
+        heapq.heapify(ready)
+        running: list[tuple[float, str]] = []
+        now = 0.0
+        while ready or running:
+            while ready and len(running) < slots:
+                _, key = heapq.heappop(ready)
+                heapq.heappush(running, (now + self.nodes[key].cost.seconds, key))
+            now, key = heapq.heappop(running)
+            for child in self.children[key]:
+                if child in left:
+                    left[child] -= 1
+                    if left[child] == 0:
+                        heapq.heappush(ready, (-self._paths[child], child))
+        return now
+
+    def to_json(self) -> str:
+        """The graph with its estimates, one node a line; settings lie beside the results."""
+        lines = [json.dumps(_plain(node)) for node in self.nodes.values()]
+        return '{"nodes": [\n' + ",\n".join(lines) + "\n]}\n"
+
+
+def build(cells: Iterable[Cell], store: Shelf | None = None) -> Plan:
+    """The plan of ``cells`` and of what they need; time and memory grow with their number.
+
+    Args:
+        cells: In any order; a cell that is listed twice is run once.
+        store: Marks what it has as done; without one, nothing is.
+    """
+    builder = _Builder(store)
+    for cell in cells:
+        builder.add(cell)
+    levels = (builder.data, builder.bases, builder.cells)
+    return Plan(node for level in levels for node in level.values())
+
+
+class _Builder:
+    def __init__(self, store: Shelf | None) -> None:
+        self.store = store
+        self.done = store.done_cells() if store else set()
+        self.costs = CostModel()
+        self.data: dict[str, Node] = {}
+        self.bases: dict[str, Node] = {}
+        self.cells: dict[str, Node] = {}
+        self._data_keys: dict[int, tuple[Any, str]] = {}
+        self._base_keys: dict[tuple[int, ...], tuple[Cell, str]] = {}
+
+    def add(self, cell: Cell) -> None:
+        """Add a cell, its data and, where it needs one, its base."""
+        key = cell.key
+        if key in self.cells:
+            return
+        parents = (self._data(cell),)
+        if _needs_base(cell):
+            parents = (self._base(cell, parents), *parents)
+        self.cells[key] = self._node(cell, key, parents, requested=True)
+
+    def _data(self, cell: Cell) -> str:
+        part = cell.dataset
+        if id(part) not in self._data_keys:
+            key = data_key(part)
+            self._data_keys[id(part)] = (part, key)
+            if key not in self.data:
+                self.data[key] = Node(
+                    key=key,
+                    kind=DATA,
+                    label=f"data/{part.name}",
+                    payload={"kind": "data", "dataset": part.model_dump(mode="json")},
+                    parents=(),
+                    cost=self.costs.of_data(part),
+                    requested=False,
+                    done=bool(self.store and self.store.has_data(part.name, key)),
+                )
+        return self._data_keys[id(part)][1]
+
+    def _base(self, cell: Cell, parents: tuple[str, ...]) -> str:
+        parts = (cell.dataset, cell.model, cell.training, cell.scenario)
+        group = (*map(id, parts), cell.seed)
+        if group not in self._base_keys:
+            base = cell.base
+            key = base.key
+            self._base_keys[group] = (cell, key)
+            if key not in self.bases:
+                self.bases[key] = self._node(base, key, parents, requested=False)
+        return self._base_keys[group][1]
+
+    def _node(self, cell: Cell, key: str, parents: tuple[str, ...], *, requested: bool) -> Node:
+        return Node(
+            key=key,
+            kind=cell.method.name,
+            label=cell.label,
+            payload={"kind": "cell", "cell": cell.model_dump(mode="json")},
+            parents=parents,
+            cost=self.costs.of_cell(cell),
+            requested=requested,
+            done=key in self.done,
+        )
+
+
+def _needs_base(cell: Cell) -> bool:
+    name = cell.method.name
+    return name == ORIGINAL or (name != BASE and METHODS.get(name).needs_base)
+
+
+def _plain(node: Node) -> dict[str, Any]:
+    return {
+        "key": node.key,
+        "kind": node.kind,
+        "label": node.label,
+        "parents": node.parents,
+        "seconds": round(node.cost.seconds, 3),
+        "memory_mb": node.cost.memory_mb,
+        "done": node.done,
+        "needed": node.needed,
+    }

@@ -1,0 +1,96 @@
+"""All that a cell works on: data, task, model and chain, loaded from the store."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from erase_ray.data.interactions import Interactions
+from erase_ray.data.prepared import Prepared
+from erase_ray.data.split import Part as SplitPart
+from erase_ray.errors import StoreError
+from erase_ray.experiment.cell import Cell
+from erase_ray.experiment.store import Store
+from erase_ray.models import Model, Shape
+from erase_ray.scenarios import Chain
+from erase_ray.tasks import TASKS, Cut, Queries, Task
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """A cell with everything it needs, on a device."""
+
+    cell: Cell
+    data: Prepared
+    task: Task
+    device: torch.device
+
+    @classmethod
+    def load(cls, cell: Cell, store: Store, device: torch.device) -> "Setting":
+        """The setting of ``cell``, with the dataset read from the store.
+
+        Raises:
+            StoreError: The store does not hold the prepared dataset.
+        """
+        name, key = cell.dataset.name, cell.data_key
+        if not store.has_data(name, key):
+            raise StoreError(
+                f"the store has no prepared dataset '{name}' ({key[:12]}); prepare it first"
+            )
+        data = store.get_data(name, key)
+        return cls(cell, data, TASKS.get(data.task)(), device)
+
+    @property
+    def interactions(self) -> Interactions:
+        """The full table."""
+        return self.data.interactions
+
+    @cached_property
+    def chain(self) -> Chain:
+        """The requests of the cell's scenario."""
+        scenario = self.cell.make_scenario()
+        data = self.data
+        return scenario.build(data.interactions, data.split, data.catalogue, self.cell.seed)
+
+    def fresh_model(self) -> Model:
+        """A model with tables of the full size; its weights are still to be set."""
+        shape = Shape(self.interactions.num_users, self.interactions.num_items)
+        return self.cell.make_model(shape).to(self.device)
+
+    def base_model(self, store: Store) -> Model:
+        """The trained base model of the cell, from the store."""
+        base = store.manifest(self.cell.base.key)
+        model = self.fresh_model()
+        model.load_state_dict(store.get_weights(base["weights"]["0"]))
+        return model
+
+    def cut(self, model: Model) -> Cut:
+        """How histories are cut for ``model``."""
+        return Cut(model.max_history, self.device)
+
+    @cached_property
+    def cleaned(self) -> Interactions:
+        """The table without the rows of any request: what all models are scored on."""
+        return self.interactions.without(self.chain.rows())
+
+    def test_queries(self, model: Model) -> Queries:
+        """Test rows that no request names, with histories that show nothing forgotten."""
+        return self.task.queries(self.cleaned, self.data.split, SplitPart.TEST, self.cut(model))
+
+    def probe_queries(self, model: Model) -> Queries:
+        """One query for each requester, over his or her cleaned history."""
+        users = self.chain.probe
+        return self.task.probe(self.cleaned, self.data.split, users, self.cut(model))
+
+
+def queries_hash(queries: Queries) -> str:
+    """SHA-256 over who asks, for which rows, what would be right and what is masked."""
+    digest = hashlib.sha256()
+    rows = queries.inputs.rows.cpu().numpy()
+    lists = (queries.relevant, queries.masked)
+    arrays = [rows, queries.users, *(part for csr in lists for part in (csr.offsets, csr.values))]
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array, np.int64).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,19 @@
+"""How much of what is right was found."""
+
+import numpy as np
+
+from erase_ray.metrics._base import METRICS, Answers, Metric
+
+
+@METRICS.register
+class Recall(Metric):
+    """Share of a query's relevant items that are among the first k.
+
+    Paper: none; the textbook definition.
+    """
+
+    def per_query(self, answers: Answers, k: int) -> np.ndarray:
+        """Hits over the number of relevant items; NaN where nothing is relevant."""
+        num_relevant = answers.relevant.lengths
+        known = np.where(num_relevant > 0, num_relevant, np.nan)
+        return answers.hits(k).sum(axis=1) / known

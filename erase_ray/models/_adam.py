@@ -1,0 +1,134 @@
+"""Adam over all parameters of a model, dense tables and block tables alike.
+
+Kingma, Ba: "Adam: A Method for Stochastic Optimization", ICLR 2015.
+"""
+
+import mmap
+
+import torch
+from torch import Tensor
+
+from erase_ray.models._base import Model
+from erase_ray.models._block_table import BlockTable
+
+BETAS = (0.9, 0.999)
+EPS = 1e-8
+
+
+class Adam:
+    """One optimiser for a whole model; call :meth:`close` when done with it.
+
+    An entry of a :class:`BlockTable` moves, and its moments decay, only in steps in which it lies
+    in a block that was read. Dense Adam would also move it in all other steps, by momentum alone
+    (0.9 to the number of steps since) and by weight decay. Everything else is dense Adam; both
+    are the same when every entry is read in every step.
+
+    Args:
+        model: The model; parameters that do not require a gradient now are left out.
+        learning_rate: Step size.
+        weight_decay: L2 penalty that is added to the gradient.
+    """
+
+    def __init__(self, model: Model, learning_rate: float, weight_decay: float = 0.0) -> None:
+        tables = [m for m in model.modules() if isinstance(m, BlockTable)]
+        tables = [table for table in tables if table.weight.requires_grad]
+        apart = {id(table.weight) for table in tables}
+        dense = [p for p in model.parameters() if p.requires_grad and id(p) not in apart]
+        self._blocks = [BlockAdam(table, learning_rate, weight_decay) for table in tables]
+        self._dense = torch.optim.Adam(
+            dense, lr=learning_rate, betas=BETAS, eps=EPS, weight_decay=weight_decay, fused=True
+        )
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        self._dense.zero_grad(set_to_none=True)
+        for block in self._blocks:
+            block.zero_grad()
+
+    def step(self) -> None:
+        """Move the parameters along the gradients of the last backward pass."""
+        self._dense.step()
+        for block in self._blocks:
+            block.step()
+
+    def close(self) -> None:
+        """Drop all gradients and give block tables their ordinary gradients back."""
+        self.zero_grad()
+        for block in self._blocks:
+            block.close()
+
+
+class BlockAdam:
+    """Adam over the entries of a table that were read (see :class:`Adam`).
+
+    Both moments of all entries lie side by side in memory, so a block costs two walks through
+    memory, not three. Pages that are never touched are never allocated.
+    """
+
+    def __init__(self, table: BlockTable, learning_rate: float, weight_decay: float) -> None:
+        self._table = table
+        self._learning_rate = learning_rate
+        self._weight_decay = weight_decay
+        self._num_steps = 0
+        self._moments = _untouched_zeros(table.weight)
+        table.lend(True)
+
+    def zero_grad(self) -> None:
+        """Forget the blocks that were read."""
+        self._table.collect()
+
+    def step(self) -> None:
+        """Update the entries of all blocks that have a gradient; those of several are added up."""
+        self._num_steps += 1
+        blocks = self._table.collect()
+        if not blocks:
+            return
+        flat, grad = _summed(blocks)
+        with torch.no_grad():
+            weight = self._table.weight.view(-1)
+            values = blocks[0][1] if len(blocks) == 1 else weight.index_select(0, flat)
+            if self._weight_decay:
+                grad = grad.add(values, alpha=self._weight_decay)
+            weight.index_copy_(0, flat, self._moved(flat, values, grad))
+
+    def close(self) -> None:
+        """End the lending; the moments are of no use afterwards."""
+        self._table.lend(False)
+
+    def _moved(self, flat: Tensor, values: Tensor, grad: Tensor) -> Tensor:
+        pair = self._moments.index_select(0, flat)
+        first, second = torch.view_as_real(pair).unbind(1)
+        first.lerp_(grad, 1 - BETAS[0])
+        second.mul_(BETAS[1]).addcmul_(grad, grad, value=1 - BETAS[1])
+        self._moments.index_copy_(0, flat, pair)
+        correct_1, correct_2 = (1 - beta**self._num_steps for beta in BETAS)
+        spread = second.sqrt().mul_(correct_2**-0.5).add_(EPS)
+        return values.addcdiv(first, spread, value=-self._learning_rate / correct_1)
+
+
+def _untouched_zeros(weight: Tensor) -> Tensor:
+    """Two zeros for each weight, as one complex number.
+
+    On the CPU they are pages that the system provides when they are first touched, small ones:
+    tensors and NumPy arrays of this size would be filled, or backed by huge pages, at once.
+    """
+    pair = torch.promote_types(weight.dtype, torch.complex64)
+    if weight.device.type != "cpu":
+        return torch.zeros(weight.numel(), dtype=pair, device=weight.device)
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    pages = mmap.mmap(-1, weight.numel() * pair.itemsize, flags=flags)
+    return torch.frombuffer(pages, dtype=pair)
+
+
+def _summed(blocks: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Distinct positions and the sum of the gradients at each."""
+    if len(blocks) == 1:
+        return blocks[0][0], _gradient(blocks[0][1])
+    flat, place = torch.unique(torch.cat([flat for flat, _ in blocks]), return_inverse=True)
+    grads = torch.cat([_gradient(block) for _, block in blocks])
+    return flat, grads.new_zeros(len(flat)).index_add_(0, place, grads)
+
+
+def _gradient(block: Tensor) -> Tensor:
+    assert block.grad is not None
+    return block.grad

@@ -1,0 +1,41 @@
+"""Where sequences of different lengths lie once they are packed (see :mod:`._gru`)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Packing:
+    """The places of all steps of B sequences, longest first; of equal ones the earlier first.
+
+    Args:
+        sequence_N: Which sequence each packed row belongs to.
+        step_N: Which step of it the row is, from 0.
+        sizes: Number of sequences that reach each step, on the host.
+    """
+
+    sequence_N: Tensor
+    step_N: Tensor
+    sizes: list[int]
+    _starts_L: Tensor
+    _rank_B: Tensor
+
+    @classmethod
+    def of(cls, length_B: Tensor) -> "Packing":
+        """The packing of sequences with these lengths (int64, at least 1 each)."""
+        order_B = torch.argsort(length_B, descending=True, stable=True)
+        rank_B = torch.empty_like(order_B)
+        rank_B[order_B] = torch.arange(len(order_B), device=order_B.device)
+        longest = int(length_B.max())
+        steps_L = torch.arange(longest, device=length_B.device)
+        reached_LB = steps_L[:, None] < length_B[order_B]
+        sizes_L = reached_LB.sum(1)
+        step_N, rank_N = torch.nonzero(reached_LB, as_tuple=True)
+        starts_L = sizes_L.cumsum(0) - sizes_L
+        return cls(order_B[rank_N], step_N, sizes_L.tolist(), starts_L, rank_B)
+
+    def place(self, sequence_K: Tensor, step_K: Tensor) -> Tensor:
+        """The packed rows of some steps."""
+        return self._starts_L[step_K] + self._rank_B[sequence_K]

@@ -1,0 +1,67 @@
+"""Matrix factorisation trained on pairs of a chosen and an unchosen item."""
+
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from erase_ray.models import _init
+from erase_ray.models._base import MODELS, Model, Shape, TrainingSettings
+from erase_ray.settings import Frozen
+from erase_ray.tasks._batches import PairBatch
+
+
+@MODELS.register
+class Bpr(Model):
+    """The score is the inner product of a user vector and an item vector; no biases.
+
+    Paper: Rendle et al., "BPR: Bayesian Personalized Ranking from Implicit Feedback", UAI 2009.
+    Differs from it: no L2 penalty, as in the benchmark.
+    """
+
+    task = "cf"
+    training: ClassVar[TrainingSettings] = TrainingSettings(
+        epochs=100, batch_size=2048, patience=10, select_metric="recall", select_k=20
+    )
+
+    class Settings(Frozen):
+        """Settings of `Bpr`."""
+
+        embedding_size: int = Field(default=64, ge=1)
+        """Length of the user and item vectors."""
+
+    def __init__(self, settings: Settings, shape: Shape) -> None:
+        super().__init__(settings, shape)
+        self.user_embedding = nn.Embedding(shape.num_users, settings.embedding_size)
+        self.item_embedding = nn.Embedding(shape.num_items, settings.embedding_size)
+
+    def reset(self, generator: torch.Generator) -> None:
+        """Xavier-normal tables: users, then items."""
+        _init.xavier_normal(self.user_embedding.weight, generator)
+        _init.xavier_normal(self.item_embedding.weight, generator)
+
+    def loss(self, batch: PairBatch) -> Tensor:
+        """Minus the log-probability that the chosen item is above the other, shape ``(B,)``."""
+        assert batch.item_B is not None
+        assert batch.negative_B is not None
+        user_BD = self.user_embedding(batch.user_B)
+        gap_BD = self.item_embedding(batch.item_B) - self.item_embedding(batch.negative_B)
+        return functional.softplus(-(user_BD * gap_BD).sum(1))
+
+    def scores(self, batch: PairBatch) -> Tensor:
+        """Inner products with all items, shape ``(B, I)``."""
+        return self.user_embedding(batch.user_B) @ self.item_embedding.weight.T
+
+    def head_parameters(self) -> dict[str, nn.Parameter]:
+        """The user table."""
+        return self.user_tables()
+
+    def user_tables(self) -> dict[str, nn.Parameter]:
+        """The user table."""
+        return self.pick("user_embedding.weight")
+
+    def item_tables(self) -> dict[str, nn.Parameter]:
+        """The item table."""
+        return self.pick("item_embedding.weight")

@@ -1,0 +1,94 @@
+"""A recurrent network over the latest items of a session."""
+
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from erase_ray.models import _init
+from erase_ray.models._base import MODELS, Model, Shape, TrainingSettings
+from erase_ray.models._dropout import Dropout
+from erase_ray.models._gru import PackedGru
+from erase_ray.models._packing import Packing
+from erase_ray.settings import Frozen
+from erase_ray.tasks._batches import WindowBatch
+
+
+@MODELS.register
+class Gru4Rec(Model):
+    """Item vectors, dropout, GRU, a dense layer; scores are inner products with the item vectors.
+
+    Paper: Tan et al., "Improved Recurrent Neural Networks for Session-based Recommendations",
+    DLRS 2016; Hidasi et al., "Session-based Recommendations with Recurrent Neural Networks",
+    ICLR 2016.
+    Differs from them: one window a target instead of session-parallel batches, cross entropy over
+    the whole catalogue instead of sampled negatives, and the dense layer, as in the benchmark.
+    """
+
+    task = "session_based"
+    training: ClassVar[TrainingSettings] = TrainingSettings(
+        epochs=100, batch_size=256, patience=10, select_metric="mrr", select_k=10
+    )
+
+    class Settings(Frozen):
+        """Settings of `Gru4Rec`."""
+
+        embedding_size: int = Field(default=64, ge=1)
+        """Length of the item vectors."""
+        hidden_size: int = Field(default=128, ge=1)
+        """Length of the recurrent state."""
+        dropout: float = Field(default=0.3, ge=0, lt=1)
+        """Share of the entries of the item vectors that training drops at the input."""
+        max_length: int = Field(default=50, ge=1)
+        """Longest window, in items."""
+
+    def __init__(self, settings: Settings, shape: Shape) -> None:
+        super().__init__(settings, shape)
+        width, hidden = settings.embedding_size, settings.hidden_size
+        self.item_embedding = nn.Embedding(shape.num_items, width)
+        self.dropout = Dropout(settings.dropout)
+        self.gru = PackedGru(width, hidden, bias=False)
+        self.dense = nn.Linear(hidden, width)
+
+    @property
+    def max_history(self) -> int:
+        """Longest window, in items."""
+        return self.settings.max_length
+
+    def reset(self, generator: torch.Generator) -> None:
+        """Xavier-normal items, Xavier-uniform GRU, dense layer U(-1/sqrt(H), 1/sqrt(H))."""
+        _init.xavier_normal(self.item_embedding.weight, generator)
+        _init.xavier_uniform(self.gru.weight_ih_l0, generator)
+        _init.xavier_uniform(self.gru.weight_hh_l0, generator)
+        bound = self.settings.hidden_size**-0.5
+        _init.uniform(self.dense.weight, bound, generator)
+        _init.uniform(self.dense.bias, bound, generator)
+
+    def loss(self, batch: WindowBatch) -> Tensor:
+        """Cross entropy of the target among all items, shape ``(B,)``."""
+        assert batch.target_B is not None
+        return functional.cross_entropy(self.scores(batch), batch.target_B, reduction="none")
+
+    def scores(self, batch: WindowBatch) -> Tensor:
+        """Logits of all items, shape ``(B, I)``."""
+        return self._session(batch) @ self.item_embedding.weight.T
+
+    def head_parameters(self) -> dict[str, nn.Parameter]:
+        """The item table, which is the output layer as well, and the dense layer."""
+        return self.pick("item_embedding.weight", "dense.weight", "dense.bias")
+
+    def item_tables(self) -> dict[str, nn.Parameter]:
+        """The item table."""
+        return self.pick("item_embedding.weight")
+
+    def _session(self, batch: WindowBatch) -> Tensor:
+        """The vector of each window, shape ``(B, D)``; only items before its end are read."""
+        packing = Packing.of(batch.length_B)
+        items_N = batch.items_BL[packing.sequence_N, packing.step_N]
+        inputs_ND = self.dropout(self.item_embedding(items_N))
+        states_NH = self.gru.run(inputs_ND, packing.sizes)
+        windows_B = torch.arange(len(batch), device=items_N.device)
+        last_B = packing.place(windows_B, batch.length_B - 1)
+        return self.dense(states_NH[last_B])

@@ -1,0 +1,130 @@
+"""The charts of a panel, each with the table it is drawn from."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from erase_ray.experiment.results import ORIGINAL
+from erase_ray.report.bars import PHASE_TITLES, PHASES, Bar, BarChart
+from erase_ray.report.lines import X_LABELS, Line, LineChart, Style
+from erase_ray.report.measured import Measured
+from erase_ray.report.numbers import significant
+from erase_ray.report.panels import REFERENCES, RETRAIN, Panel, Series
+from erase_ray.report.sheets import Entry, Sheet, missing, stat_entry, words
+
+NUM_COLOURS = 8
+
+_REFERENCE_STYLES = {
+    ORIGINAL: Style("ref-original", "2 4", 0, 2.5),
+    RETRAIN: Style("ref-retrain", "9 4", 0, 2.5),
+}
+_CHARTS = (
+    ("recall", 20, "Recall@20", "Utility: Recall@20 on the fixed test rows, higher is better"),
+    ("ndcg", 20, "NDCG@20", "Utility: NDCG@20 on the fixed test rows, higher is better"),
+    (
+        "sensitive_share",
+        10,
+        "Sensitive item in top 10",
+        "Forgetting: requesters with a sensitive item in their top 10, in percent",
+    ),
+    (
+        "sensitive_share",
+        20,
+        "Sensitive item in top 20",
+        "Forgetting: requesters with a sensitive item in their top 20, in percent",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart with its caption, a remark and the numbers behind it."""
+
+    title: str
+    caption: str
+    svg: Markup
+    sheet: Sheet
+    remark: str = ""
+
+
+def styles_of(panels: Sequence[Panel]) -> dict[str, Style]:
+    """A look for each series, the same in all panels; colour and shape both tell them apart."""
+    names = sorted({s.name for p in panels for s in p.series if s.method not in REFERENCES})
+    found = {
+        name: Style(f"s{place % NUM_COLOURS}", None, place) for place, name in enumerate(names)
+    }
+    for series in (series for panel in panels for series in panel.series):
+        if series.method in REFERENCES:
+            found[series.name] = _REFERENCE_STYLES[series.method]
+    return found
+
+
+def figures_of(panel: Panel, styles: dict[str, Style]) -> list[Figure]:
+    """Utility, forgetting and seconds; charts without any number are left out."""
+    measured = Measured(panel)
+    drawn = [_over_marks(measured, styles, place) for place in range(len(_CHARTS))]
+    return [figure for figure in [*drawn, _seconds(measured)] if figure.svg]
+
+
+def _over_marks(measured: Measured, styles: dict[str, Style], place: int) -> Figure:
+    metric, k, title, caption = _CHARTS[place]
+    panel, is_share = measured.panel, metric == "sensitive_share"
+    stats = {series.name: measured.over_marks(series.name, metric, k) for series in panel.series}
+    lines = [Line(name, styles[name], stats[name]) for name in stats]
+    chart = LineChart(
+        f"{panel.id}-{metric}-{k}",
+        f"{title} over the requests served, {panel.title}",
+        lines,
+        is_share,
+    )
+    rows = [[words(name), *(stat_entry(stat, is_share) for stat in stats[name])] for name in stats]
+    sheet = Sheet(f"{title}, {panel.title}", ["Method", *X_LABELS], rows)
+    return Figure(title, caption, chart.draw(), sheet)
+
+
+def _seconds(measured: Measured) -> Figure:
+    panel = measured.panel
+    served = [s for s in panel.series if measured.request(s.name) is not None]
+    bars = [_bar(measured, series) for series in served]
+    chart = BarChart(
+        f"{panel.id}-seconds",
+        f"Seconds a request by phase, {panel.title}",
+        [bar for bar in bars if all(map(math.isfinite, (*bar.phases, bar.request)))],
+    )
+    head = ["Method", *PHASE_TITLES, "request", "median", "95th percentile", "requests"]
+    rows = [_seconds_row(measured, series) for series in served]
+    sheet = Sheet(f"Mean seconds a request, {panel.title}", head, rows)
+    return Figure(
+        "Seconds a request",
+        "By phase, lower is better; the number is data and algorithm together",
+        chart.draw(),
+        sheet,
+        _training_remark(measured),
+    )
+
+
+def _bar(measured: Measured, series: Series) -> Bar:
+    stats = [measured.stat(series.name, phase) for phase in PHASES]
+    phases = tuple(stat.mean if stat else 0.0 for stat in stats)
+    return Bar(series.name, phases, measured.request(series.name) or 0.0)
+
+
+def _seconds_row(measured: Measured, series: Series) -> list[Entry]:
+    names = [*PHASES, "seconds_request", "seconds_request_p50", "seconds_request_p95"]
+    stats = [measured.stat(series.name, name) for name in names]
+    entries = [Entry(significant(s.mean), s.mean) if s else missing() for s in stats]
+    tables = [cell.tables["requests"] for cell in series.cells if cell.done]
+    count = sum(len(table) for table in tables)
+    return [words(series.name), *entries, Entry(str(count), count)]
+
+
+def _training_remark(measured: Measured) -> str:
+    texts = []
+    for series in measured.panel.series:
+        seconds = measured.training(series.name)
+        if seconds is not None and series.method in REFERENCES:
+            name = "original model" if series.method == ORIGINAL else "one retraining"
+            texts.append(f"{name} {significant(seconds)} s")
+    return f"For comparison, training: {', '.join(texts)}." if texts else ""

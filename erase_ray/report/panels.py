@@ -1,0 +1,175 @@
+"""Cells grouped to panels (dataset × model) and, inside, to one series a method."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from erase_ray.experiment.results import BASE, ORIGINAL
+from erase_ray.report.numbers import TIMES
+from erase_ray.report.read import CellInfo
+
+RETRAIN = "retrain"
+REFERENCES = (ORIGINAL, RETRAIN)
+
+_PANEL = ("dataset", "model", "training", "scenario")
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """The cells of one method with one choice of settings, over all seeds.
+
+    Args:
+        name: The method; numbered (``scif-2``) where a panel holds it with several settings.
+        method: Name of the method.
+        variant: The settings in which it differs from its namesakes; empty without any.
+        cells: Finished and missing ones.
+    """
+
+    name: str
+    method: str
+    variant: str
+    cells: tuple[CellInfo, ...]
+
+    @property
+    def seeds(self) -> list[int]:
+        """All seeds, also those of cells that are missing."""
+        return sorted({cell.settings["seed"] for cell in self.cells})
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Everything about one dataset, model, training and scenario.
+
+    Args:
+        id: Unique in the report, fit for an HTML id.
+        title: Dataset × model, with what tells it from namesakes.
+        settings: Dataset, model, training and scenario as plain values.
+        series: Original and retrained first, then by name.
+    """
+
+    id: str
+    title: str
+    settings: dict[str, Any]
+    series: tuple[Series, ...]
+
+    @property
+    def cells(self) -> list[CellInfo]:
+        """All cells of the panel."""
+        return [cell for series in self.series for cell in series.cells]
+
+    @property
+    def dataset(self) -> str:
+        """Name of the dataset."""
+        return self.settings["dataset"]["name"]
+
+    @property
+    def model(self) -> str:
+        """Name of the model."""
+        return self.settings["model"]["name"]
+
+    @property
+    def scenario(self) -> str:
+        """Scenario and category, such as ``sensitive: health``."""
+        scenario = self.settings["scenario"]
+        name = scenario["name"] if scenario else "no scenario"
+        found = {cell.facts.get("category") for cell in self.cells if cell.done} - {None, ""}
+        return f"{name}: {', '.join(sorted(map(str, found)))}" if found else name
+
+
+def make_panels(cells: Iterable[CellInfo]) -> list[Panel]:
+    """The panels of all cells whose settings are known, base models aside, sorted by title."""
+    groups: dict[str, list[CellInfo]] = defaultdict(list)
+    for cell in cells:
+        if cell.settings and cell.method != BASE:
+            groups[_identity(cell, _PANEL)].append(cell)
+    titles = _titles(groups)
+    variants = _variants(groups.values())
+    ordered = sorted(groups, key=lambda group: (titles[group], group))
+    return [
+        Panel(
+            f"p{place}",
+            titles[group],
+            {part: groups[group][0].settings[part] for part in _PANEL},
+            _series(groups[group], variants),
+        )
+        for place, group in enumerate(ordered, 1)
+    ]
+
+
+def flat(settings: Any, path: str = "") -> dict[str, Any]:
+    """Nested settings as one level, keys joined by dots."""
+    if not isinstance(settings, dict):
+        return {path: settings}
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        found |= flat(value, f"{path}.{key}" if path else str(key))
+    return found
+
+
+def differences(settings: Sequence[Any]) -> list[str]:
+    """For each of several settings, the values in which they are not all the same."""
+    levels = [flat(each) for each in settings]
+    keys = sorted({key for level in levels for key in level})
+    differing = [key for key in keys if len({json.dumps(level.get(key)) for level in levels}) > 1]
+    return [
+        ", ".join(f"{_short(key)}={level[key]}" for key in differing if key in level)
+        for level in levels
+    ]
+
+
+def _short(key: str) -> str:
+    return key.replace(".settings", "").removeprefix("settings.")
+
+
+def _identity(cell: CellInfo, parts: Sequence[str]) -> str:
+    return json.dumps([cell.settings[part] for part in parts], sort_keys=True)
+
+
+def _titles(groups: dict[str, list[CellInfo]]) -> dict[str, str]:
+    plain: dict[str, list[str]] = defaultdict(list)
+    for group, cells in groups.items():
+        settings = cells[0].settings
+        plain[f"{settings['dataset']['name']} {TIMES} {settings['model']['name']}"].append(group)
+    titles: dict[str, str] = {}
+    for title, same in plain.items():
+        parts = [{part: groups[group][0].settings[part] for part in _PANEL} for group in same]
+        for group, difference in zip(same, differences(parts), strict=True):
+            titles[group] = f"{title} ({difference})" if difference else title
+    return titles
+
+
+def _variants(groups: Iterable[list[CellInfo]]) -> dict[str, tuple[str, str]]:
+    """Name and difference by identity of a method; numbered over the whole report."""
+    by_method: dict[str, set[str]] = defaultdict(set)
+    several: set[str] = set()
+    for cells in groups:
+        here = {(cell.method, _identity(cell, ["method"])) for cell in cells}
+        several |= {method for method, count in Counter(m for m, _ in here).items() if count > 1}
+        for method, identity in here:
+            by_method[method].add(identity)
+    found: dict[str, tuple[str, str]] = {}
+    for method, identities in by_method.items():
+        ordered = sorted(identities)
+        texts = differences([json.loads(identity)[0] for identity in ordered])
+        for number, (identity, text) in enumerate(zip(ordered, texts, strict=True), 1):
+            numbered = (f"{method}-{number}", text)
+            found[identity] = numbered if method in several else (method, "")
+    return found
+
+
+def _series(cells: list[CellInfo], variants: dict[str, tuple[str, str]]) -> tuple[Series, ...]:
+    groups: dict[str, list[CellInfo]] = defaultdict(list)
+    for cell in cells:
+        groups[_identity(cell, ["method"])].append(cell)
+    series = [
+        Series(variants[identity][0], same[0].method, variants[identity][1], tuple(same))
+        for identity, same in groups.items()
+    ]
+    return tuple(sorted(series, key=_order))
+
+
+def _order(series: Series) -> tuple[int, str]:
+    known = series.method in REFERENCES
+    return (REFERENCES.index(series.method) if known else len(REFERENCES), series.name)

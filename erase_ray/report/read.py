@@ -1,0 +1,115 @@
+"""The cells of a report, read from the store."""
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import pandas as pd
+
+from erase_ray.errors import EraseError
+from erase_ray.experiment._address import without_secrets
+
+TABLES = ("results", "costs", "requests")
+_READERS = 8
+
+
+class Shelf(Protocol):
+    """What a report asks of a store."""
+
+    def done_cells(self) -> set[str]:
+        """Keys of all committed cells."""
+        ...
+
+    def manifest(self, key: str) -> dict[str, Any]:
+        """The manifest of a cell."""
+        ...
+
+    def settings(self, key: str) -> dict[str, Any]:
+        """The resolved settings of a cell."""
+        ...
+
+    def table(self, key: str, name: str) -> pd.DataFrame:
+        """A stored table of a cell."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class CellInfo:
+    """A cell of the report, finished or not.
+
+    Args:
+        key: Of the cell.
+        settings: The cell as plain values; empty if nobody knows them.
+        manifest: Empty unless the cell is done.
+        tables: By name; empty unless the cell is done.
+        error: Why a committed cell could not be read.
+    """
+
+    key: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    manifest: dict[str, Any] = field(default_factory=dict)
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def done(self) -> bool:
+        """True if its numbers are here."""
+        return bool(self.tables)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the manifest says beside the files."""
+        return self.manifest.get("facts", {})
+
+    @property
+    def method(self) -> str:
+        """Name of the method; empty if unknown."""
+        return self.settings["method"]["name"] if self.settings else ""
+
+    @property
+    def label(self) -> str:
+        """A short name for people, as cells print it; the start of the key if nothing is known."""
+        if not self.settings:
+            return f"cell {self.key[:12]}"
+        names = [self.settings[part]["name"] for part in ("dataset", "model", "method")]
+        mark = self.settings["mark"]
+        names[2] += f"@{mark}" if mark else ""
+        return "/".join([*names, f"s{self.settings['seed']}"])
+
+
+def read_cells(
+    store: Shelf, keys: Iterable[str], planned: Mapping[str, dict[str, Any]] | None = None
+) -> list[CellInfo]:
+    """All cells in ``keys``, sorted by label; those that are not in the store are without tables.
+
+    Args:
+        store: Where finished cells are.
+        keys: Of the cells; repeated ones count once.
+        planned: Settings by key, to name the cells that are not done.
+    """
+    done, known = store.done_cells(), planned or {}
+
+    def read(key: str) -> CellInfo:
+        if key not in done:
+            return CellInfo(key, known.get(key, {}))
+        return _read_done(store, key, known.get(key, {}))
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        found = pool.map(read, sorted(set(keys)))
+        return sorted(found, key=lambda cell: (cell.label, cell.key))
+
+
+def _read_done(store: Shelf, key: str, settings: dict[str, Any]) -> CellInfo:
+    try:
+        manifest, stored = store.manifest(key), store.settings(key)
+        return CellInfo(key, stored, manifest, {name: store.table(key, name) for name in TABLES})
+    except EraseError as error:
+        return CellInfo(key, settings, error=without_secrets(str(error)))
+
+
+def distinct(cells: Iterable[CellInfo], value: Callable[[CellInfo], Any]) -> list[str]:
+    """The different values of finished cells as sorted texts; empty ones are left out."""
+    return sorted(
+        {str(value(cell)) for cell in cells if cell.done and value(cell) not in ("", None)}
+    )

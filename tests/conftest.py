@@ -1,0 +1,70 @@
+"""Planted data and briefly trained models that several tests share."""
+
+import functools
+
+import pytest
+import torch
+
+from erase_ray.data.prepare import prepare
+from erase_ray.data.prepared import Prepared
+from erase_ray.datasets import DATASETS
+from erase_ray.models import MODELS, Model, Shape, TrainingSettings
+from erase_ray.tasks import TASKS, Cut
+from erase_ray.training import train
+
+torch.set_num_threads(1)
+CPU = torch.device("cpu")
+
+
+@functools.cache
+def planted(task: str) -> Prepared:
+    """The planted dataset of a task, at its default size."""
+    kind = DATASETS.get("planted")
+    dataset = kind(kind.Settings(task=task))
+    return prepare(dataset, dataset.read({}), TASKS.get(task)().split)
+
+
+def make_model(name: str, data: Prepared) -> Model:
+    """A fresh model with tables for ``data``, weights drawn from a fixed seed."""
+    kind = MODELS.get(name)
+    shape = Shape(data.interactions.num_users, data.interactions.num_items)
+    model = kind(kind.Settings(), shape)
+    model.reset(torch.Generator().manual_seed(1))
+    return model
+
+
+@functools.cache
+def trained_weights(name: str) -> dict[str, torch.Tensor]:
+    """Weights of a model after three epochs on planted data."""
+    data = planted(MODELS.get(name).task)
+    model = make_model(name, data)
+    settings = TrainingSettings(epochs=3, batch_size=64, learning_rate=5e-3)
+    task = TASKS.get(data.task)()
+    train(model, task, data.interactions, data.split, settings, 2, CPU)
+    return {key: value.clone() for key, value in model.state_dict().items()}
+
+
+@pytest.fixture(params=MODELS.names())
+def model_name(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def data(model_name) -> Prepared:
+    """Planted data of the model's task."""
+    return planted(MODELS.get(model_name).task)
+
+
+@pytest.fixture
+def model(model_name, data) -> Model:
+    """A fresh copy of the briefly trained model."""
+    fresh = make_model(model_name, data)
+    fresh.load_state_dict(trained_weights(model_name))
+    return fresh
+
+
+@pytest.fixture
+def examples(model, data):
+    """All training examples of the model's task."""
+    cut = Cut(model.max_history, CPU)
+    return TASKS.get(data.task)().examples(data.interactions, data.split, cut)
