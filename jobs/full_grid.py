@@ -20,7 +20,7 @@ GRIDS = Path(__file__).parent / "grids"
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Plan a grid, run what is left of it, and report.")
     profiles = sorted(path.stem for path in GRIDS.glob("*.yaml"))
     parser.add_argument(
         "--profile", choices=profiles, default="laptop", help="a grid of jobs/grids"

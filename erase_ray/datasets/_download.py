@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 CONNECT_S, READ_S, PIP_S = 5.0, 30.0, 900.0
 """Seconds to wait for a connection, for the next bytes, and for pip as a whole."""
 PYPI = "pypi:"
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 16
 
 
 def download(source: Source, folder: Path) -> Path:
@@ -62,6 +62,7 @@ def _append(answer: requests.Response, part: Path, have_bytes: int) -> None:
         return  # all bytes are here already, or too many: the checksum tells
     answer.raise_for_status()
     resumed = answer.status_code == requests.codes.partial_content
+    answer.raw.enforce_content_length = False  # it would drop the last bytes; we count below
     with part.open("ab" if resumed else "wb") as file:
         for chunk in answer.iter_content(_CHUNK_BYTES):
             file.write(chunk)

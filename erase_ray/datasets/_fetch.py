@@ -39,7 +39,7 @@ def fetch(
         found = _from_user(sources, raw, local, faults) if local else {}
         return found or _from_cache(sources, raw) or _from_sources(sources, raw, faults)
     except OSError as error:
-        raise FetchError(f"cannot keep raw files in the cache: {error.strerror}") from error
+        raise FetchError(f"cannot keep raw files: {error.strerror} ({error.filename})") from error
 
 
 def _from_cache(sources: Sequence[Source], raw: RawCache) -> dict[str, Path]:

@@ -1,10 +1,11 @@
 """Read text tables so that an error names the file and the line."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+from pyarrow import csv
 
 from erase_ray.errors import DataError
 
@@ -26,33 +27,35 @@ def read_text_table(
     Raises:
         DataError: A line has too many or too few fields, or the file is empty or not text.
     """
+    if names is None:
+        names, first_line = _header(path, separator, encoding), 2
+    else:
+        first_line = 1
+    reading = csv.ReadOptions(
+        use_threads=False, column_names=names, skip_rows=first_line - 1, encoding=encoding
+    )
+    parsing = csv.ParseOptions(
+        delimiter=separator,
+        quote_char='"' if separator == "," else False,
+        ignore_empty_lines=False,  # they would spoil the line numbers
+    )
+    texts = csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            table = pd.read_csv(
-                path,
-                sep=separator,
-                names=names,
-                header=0 if names is None else None,
-                index_col=False,
-                dtype=str,
-                encoding=encoding,
-                keep_default_na=False,
-                quoting=0 if separator == "," else 3,
-            )
-    except (
-        pd.errors.ParserError,
-        pd.errors.EmptyDataError,
-        pd.errors.ParserWarning,
-        UnicodeError,
-    ) as error:
-        reason = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
-        raise DataError(f"{path.name}: {reason}") from error
-    table.attrs["first_line"] = 2 if names is None else 1
-    short = np.asarray(table.isna().to_numpy().any(axis=1))
-    if short.any():
-        raise DataError(f"{where(path, table, short)}: too few fields, expected {table.shape[1]}")
-    return table
+        table = csv.read_csv(path, reading, parsing, texts)
+    except (pa.ArrowException, UnicodeError) as error:
+        reason = " ".join(str(error).split()).removeprefix("CSV parse error: ")
+        raise DataError(f"{path.name}: {reason[:200]}") from error
+    frame = table.to_pandas()
+    frame.attrs["first_line"] = first_line
+    return frame
+
+
+def _header(path: Path, separator: str, encoding: str) -> list[str]:
+    try:
+        with path.open(encoding=encoding) as file:
+            return file.readline().rstrip("\r\n").split(separator)
+    except UnicodeError as error:
+        raise DataError(f"{path.name}: {error}") from error
 
 
 def require(table: pd.DataFrame, columns: list[str], path: Path) -> None:

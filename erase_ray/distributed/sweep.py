@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import tempfile
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,9 +39,11 @@ AHEAD = 1
 SHORT_S = 10.0
 SHORT_AHEAD = 8
 """Nodes expected to take less than ``SHORT_S`` are handed out in larger numbers, see
-:class:`_LastFirst`; their order matters little."""
+:class:`_Line`; their order matters little."""
 LOST_WORKERS = 3
 """How often a node is tried again after its worker died (pre-emption, out of memory)."""
+NOISY = ("ray.tune.tune", "ray.tune.analysis.experiment_analysis", "ray.tune.execution")
+"""What they say about failed nodes is said by our own watchers."""
 
 
 def sweep(
@@ -53,7 +56,8 @@ def sweep(
     """Run what is pending on Ray, each node as soon as what it needs is in the store.
 
     A node that raises does not stop the others; what needs it is blocked. Nothing of Tune's own
-    state outlives the call: to resume, build a new plan from the store.
+    state outlives the call: to resume, build a new plan from the store. With nothing pending, Ray
+    is left alone.
 
     Args:
         plan: What to run.
@@ -69,26 +73,35 @@ def sweep(
     if storage.startswith("memory:"):
         raise StoreError(f"workers cannot reach {storage}; use a folder or an object store")
     walk = Walk(plan, watchers)
+    if walk.over:
+        return walk
     with connected(cpus) as cluster:
         scratch = tempfile.mkdtemp(prefix="erase_ray_")
         try:
             with watched(walk):
-                _fit(walk, cluster, {"storage": storage, "execute": execute}, scratch)
+                _fit(walk, cluster, {"path": execute, "storage": storage}, scratch)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     return walk
 
 
-def _fit(walk: Walk, cluster: Cluster, common: dict[str, str], scratch: str) -> None:
+def _fit(walk: Walk, cluster: Cluster, parameters: dict[str, str], scratch: str) -> None:
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(cluster.cpus + SHORT_AHEAD)
-    searcher = PlanSearcher(walk, cluster, common)
+    searcher = PlanSearcher(walk, cluster)
     trainable = tune.with_resources(
-        NodeRunner, lambda config: PlacementGroupFactory([config["resources"]])
+        tune.with_parameters(NodeRunner, **parameters),
+        lambda config: PlacementGroupFactory([config["resources"]]),
     )
     Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=searcher, scheduler=_LastFirst(), num_samples=-1, reuse_actors=True
+            search_alg=searcher,
+            scheduler=_Line(searcher),
+            num_samples=-1,
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: trial.trial_id,
         ),
         run_config=RunConfig(
             name="sweep",
@@ -107,14 +120,12 @@ class PlanSearcher(Searcher):
     Args:
         walk: Decides what is next.
         cluster: What there is to run on.
-        common: Goes into the configuration of every node.
     """
 
-    def __init__(self, walk: Walk, cluster: Cluster, common: dict[str, str]) -> None:
+    def __init__(self, walk: Walk, cluster: Cluster) -> None:
         super().__init__(metric="done", mode="max")
         self._walk = walk
         self._classes = ResourceClasses(walk.plan.pending(), cluster)
-        self._common = common
         self._keys: dict[str, str] = {}
 
     def suggest(self, trial_id: str) -> Any:
@@ -123,12 +134,16 @@ class PlanSearcher(Searcher):
             return Searcher.FINISHED
         waiting = len(self._walk.handed) - self._classes.slots
         following = self._walk.peek()
-        if not following or waiting >= _ahead(following):
+        if not following or waiting >= (SHORT_AHEAD if _is_short(following) else AHEAD):
             return None
         node = self._walk.next()
         assert node is not None
         self._keys[trial_id] = node.key
-        return {"payload": node.payload, "resources": self._classes.of(node)} | self._common
+        return {"payload": node.payload, "resources": self._classes.of(node)}
+
+    def node(self, trial_id: str) -> Node:
+        """The node of a trial that is not over."""
+        return self._walk.plan.nodes[self._keys[trial_id]]
 
     def started(self, trial_id: str) -> None:
         """A worker begins with a node."""
@@ -158,31 +173,40 @@ class PlanSearcher(Searcher):
         """Nothing: the store is the state."""
 
 
-def _ahead(node: Node) -> int:
-    return SHORT_AHEAD if node.cost.seconds < SHORT_S else AHEAD
-
-
-class _LastFirst(FIFOScheduler):
-    """Gives a free worker the node that was handed out last.
+class _Line(FIFOScheduler):
+    """Decides which waiting node a free worker gets: the first, or the last if nodes are short.
 
     Tune starts a worker for each waiting node, and drops it if a free worker takes that node. If
     the first in the line were taken, the worker dropped would be the one about to be ready, and
     where nodes take less time than a worker needs to start, only one would ever work.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, searcher: PlanSearcher) -> None:
         super().__init__()
-        self._waiting: list[Trial] = []
+        self._searcher = searcher
+        self._waiting: deque[Trial] = deque()
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Remember the order."""
         self._waiting.append(trial)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        """The last that still waits."""
-        while self._waiting and self._waiting[-1].status != Trial.PENDING:
-            self._waiting.pop()
-        return self._waiting[-1] if self._waiting else None
+        """The one that is next to get a worker."""
+        waiting = self._waiting
+        while waiting and waiting[0].status != Trial.PENDING:
+            waiting.popleft()
+        if not waiting or not _is_short(self._searcher.node(waiting[0].trial_id)):
+            return waiting[0] if waiting else None
+        while waiting[-1].status != Trial.PENDING:
+            waiting.pop()
+        return waiting[-1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+def _is_short(node: Node) -> bool:
+    return node.cost.seconds < SHORT_S
 
 
 class _Ticks(Callback):

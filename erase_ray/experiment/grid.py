@@ -130,12 +130,12 @@ class _Axes:
     @classmethod
     def resolve(cls, block: Block, faults: _Faults) -> "_Axes":
         datasets = [faults.part(DATASETS, choice) for choice in block.datasets]
-        models = [faults.part(MODELS, choice) for choice in block.models]
+        models = [_model(choice, block, faults) for choice in block.models]
         scenarios = [faults.part(SCENARIOS, choice) for choice in block.scenarios]
         methods = [_method(choice, faults) for choice in block.methods]
         return cls(
             [(part, part.build(DATASETS).task) for part in datasets if part],
-            [(p, _training(p, block, faults), MODELS.get(p.name).task) for p in models if p],
+            [model for model in models if model],
             [part for part in scenarios if part],
             [method for method in methods if method],
             block.seeds,
@@ -154,14 +154,20 @@ def _method(choice: Choice, faults: _Faults) -> tuple[Part, tuple[int | None, ..
     return part, (None,) if needs_base else tuple(range(1, NUM_MARKS + 1))
 
 
-def _training(model: Part, block: Block, faults: _Faults) -> TrainingSettings:
-    defaults = MODELS.get(model.name).training
-    values = defaults.model_dump() | block.training
+def _model(
+    choice: Choice, block: Block, faults: _Faults
+) -> tuple[Part, TrainingSettings, str] | None:
+    part = faults.part(MODELS, choice)
+    if choice.name not in MODELS.names():
+        return None
+    kind = MODELS.get(choice.name)
     try:
-        return checked(TrainingSettings, values, "training")
+        values = kind.training.model_dump() | block.training
+        training = checked(TrainingSettings, values, "training")
     except SettingsError as error:
         faults.note(str(error))
-        return defaults
+        return None
+    return (part, training, kind.task) if part else None
 
 
 _Pair = tuple[Part, Part, TrainingSettings]

@@ -148,7 +148,7 @@ def mini_batches(
 def blur(model: Model, request: Request, std: float) -> None:
     """Add noise to the rows of the request in place, in units of each weight."""
     tables, rows = model.user_tables(), request.users
-    std_R = torch.full((len(rows),), std)
+    std_R = torch.full((len(rows),), std, dtype=torch.float64)
     if not tables:
         tables, rows = row_tables(model), request.items
         std_R = std * forgotten_share(request).sqrt()

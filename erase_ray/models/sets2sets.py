@@ -1,6 +1,6 @@
 """An encoder and decoder over baskets, mixed with how often each item was bought before."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -44,6 +44,9 @@ class Sets2Sets(Model):
         """Length of the item vectors and of the recurrent state."""
         max_history: int = Field(default=98, ge=1)
         """Most baskets of a history that are read, the latest."""
+        item_weights: Literal["inverse_frequency", "none"] = "inverse_frequency"
+        """Weight of an item in the loss: the paper's max_j n_j / n_i, or 1 for all. With long-tailed
+        catalogues the paper's weights reach thousands and the ranking is worse (see fidelity)."""
 
     item_weights_I: Tensor
 
@@ -79,6 +82,8 @@ class Sets2Sets(Model):
 
     def prepare(self, examples: Any) -> None:
         """Weigh item i by max_j n_j / n_i, where n counts items of histories; 0 where n_i is 0."""
+        if self.settings.item_weights == "none":
+            return
         count_I = torch.zeros_like(self.item_weights_I, dtype=torch.int64)
         positions = torch.arange(len(examples), device=count_I.device)
         for index in positions.split(COUNT_BLOCK):

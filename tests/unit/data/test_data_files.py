@@ -72,7 +72,7 @@ def test_a_file_is_missing(prepared):
 def test_a_file_is_damaged(prepared, cut):
     files = to_files(prepared)
     files["vocabulary.parquet"] = files["vocabulary.parquet"][:cut]
-    with pytest.raises(DataError, match="vocabulary.parquet is damaged: "):
+    with pytest.raises(DataError, match=r"vocabulary.parquet is damaged: "):
         from_files(files, "toy", "cf")
 
 

@@ -84,7 +84,9 @@ def test_rows_of_users(table, users):
 
 @pytest.mark.parametrize("missing", COLUMNS)
 def test_a_column_is_missing(missing):
-    with pytest.raises(DataError, match=rf"interactions lack the columns \['{missing}'\]; expected"):
+    with pytest.raises(
+        DataError, match=rf"interactions lack the columns \['{missing}'\]; expected"
+    ):
         Interactions.prepared({name: col for name, col in GOOD.items() if name != missing})
 
 

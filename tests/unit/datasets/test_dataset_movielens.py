@@ -132,8 +132,8 @@ def test_the_year_at_the_end_of_a_title_goes(tmp_path, raw, clean):
 @pytest.mark.parametrize(
     ("line", "text"),
     [
-        ("7\t1\t3", "u.data, line 7: too few fields, expected 4"),
-        ("7\t1\t3\t4\t5", "u.data: Expected 4 fields in line 7, saw 5"),
+        ("7\t1\t3", "u.data: Row #7: Expected 4 columns, got 3"),
+        ("7\t1\t3\t4\t5", "u.data: Row #7: Expected 4 columns, got 5"),
         ("7\t1\tgood\t4", "u.data, line 7: rating 'good' is not a number"),
         ("7\t1\t3\tnan", "u.data, line 7: time 'nan' is not a number"),
         ("7\tx1\t3\t4", "u.data, line 7: item 'x1' is not a number"),
@@ -166,7 +166,7 @@ def test_a_header_of_another_kind(tmp_path):
 def test_an_empty_file(tmp_path):
     files = official(tmp_path)
     files["u.data"].write_text("")
-    with pytest.raises(DataError, match=r"u.data: "):
+    with pytest.raises(DataError, match=r"u.data: Empty CSV file"):
         read("movielens_100k", files)
 
 

@@ -169,3 +169,10 @@ def test_defaults_are_those_of_the_benchmark():
     assert cls(cls.Settings(), Shape(1, 2)).max_history == 98
     assert (cls.training.epochs, cls.training.batch_size, cls.training.patience) == (20, 1, 100)
     assert (cls.training.select_metric, cls.training.select_k) == ("recall", 10)
+
+
+def test_item_weights_can_be_switched_off():
+    cls = MODELS.get("sets2sets")
+    model = cls(cls.Settings(item_weights="none"), Shape(9, NUM_ITEMS + 1))
+    model.prepare(Histories())
+    assert torch.equal(model.item_weights_I, torch.ones(NUM_ITEMS + 1))

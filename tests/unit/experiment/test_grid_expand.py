@@ -1,0 +1,207 @@
+"""From YAML to cells. The parts are real; no data is touched."""
+
+import textwrap
+
+import pytest
+
+from erase_ray.errors import GridError, SettingsError
+from erase_ray.experiment.grid import load_cells, load_grid
+
+GRID = """
+seeds: [2, 3]
+methods: [original, retrain, scif]
+scenarios: {sensitive: {category: sensitive, fraction: 0.01}}
+blocks:
+  - datasets: [{planted: {task: cf}}]
+    models: [bpr]
+    training: {epochs: 4}
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_text(text):
+        path = tmp_path / "grid.yaml"
+        path.write_text(textwrap.dedent(text))
+        return path
+
+    return write_text
+
+
+def test_every_combination_and_a_cell_a_mark_for_methods_that_train(write):
+    cells = load_cells(write(GRID))
+    found = [(cell.seed, cell.method.name, cell.mark) for cell in cells]
+    one_seed = [("original", None), *(("retrain", mark) for mark in (1, 2, 3, 4)), ("scif", None)]
+    assert found == [(seed, *rest) for seed in (2, 3) for rest in one_seed]
+    assert {cell.training.epochs for cell in cells} == {4}
+    # what the block does not say comes from the model
+    assert {cell.training.batch_size for cell in cells} == {2048}
+    assert cells[0].dataset.settings["num_users"] == 300
+    assert cells[0].scenario.settings["category"] == "sensitive"
+
+
+def test_forms_of_a_list_of_parts(write):
+    forms = ["bpr", "[bpr]", "{bpr: {embedding_size: 64}}", "[{bpr: null}]"]
+    keys = {
+        tuple(cell.key for cell in load_cells(write(GRID.replace("[bpr]", form)))) for form in forms
+    }
+    assert len(keys) == 1
+
+
+def test_a_block_overrides_what_stands_beside_the_blocks(write):
+    block = "    seeds: [7]\n    methods: [{scif: {}}]\n"
+    cells = load_cells(write(GRID + block))
+    assert [(cell.seed, cell.method.name) for cell in cells] == [(7, "scif")]
+
+
+def test_all_methods(write):
+    from erase_ray.methods import METHODS
+
+    cells = load_cells(write(GRID), assignments=["methods=all"])
+    assert {cell.method.name for cell in cells} == {"original", *METHODS.names()}
+
+
+def test_only_combinations_of_one_task(write):
+    text = GRID.replace("{planted: {task: cf}}", "planted, {planted: {task: session_based}}")
+    cells = load_cells(write(text.replace("[bpr]", "[bpr, gru4rec]")))
+    pairs = {(cell.dataset.settings["task"], cell.model.name) for cell in cells}
+    assert pairs == {("cf", "bpr"), ("session_based", "gru4rec")}
+
+
+def test_parts_that_no_combination_uses(write):
+    text = GRID.replace("[bpr]", "[bpr, gru4rec]")
+    with pytest.raises(GridError, match=r"^model 'gru4rec' is session_based, and no dataset of its"):
+        load_cells(write(text))
+    text = GRID.replace("[bpr]", "[gru4rec]")
+    with pytest.raises(GridError) as caught:
+        load_cells(write(text))
+    assert str(caught.value) == (
+        "dataset 'planted' is cf, and no model of its block is; "
+        "model 'gru4rec' is session_based, and no dataset of its block is"
+    )
+
+
+def test_everything_unknown_in_one_message(write):
+    text = """
+    seeds: 2
+    methods: [original, sciff, forgetall]
+    scenarios: [spam_2]
+    blocks:
+      - datasets: [plantd, nowhere]
+        models: [gru4reck]
+    """
+    with pytest.raises(GridError) as caught:
+        load_cells(write(text))
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "no dataset is called 'plantd' (did you mean 'planted'?), 'nowhere'. Known: " in message
+    assert "no model is called 'gru4reck' (did you mean 'gru4rec'?). Known: bpr, " in message
+    assert "no scenario is called 'spam_2'. Known: sensitive" in message
+    assert "no method is called 'sciff' (did you mean 'scif'?), 'forgetall'. Known: " in message
+
+
+def test_unknown_parts_and_settings_faults_together(write):
+    text = """
+    seeds: 2
+    methods: [{original: {a: 1}}, {scif: {no_such: 1}}, nothing]
+    scenarios: {sensitive: {category: sensitive, fraction: 2}}
+    blocks:
+      - datasets: {planted: {num_users: 1}}
+        models: {bpr: {embedding_size: 0}}
+        training: {epochs: 0, epcohs: 3}
+    """
+    with pytest.raises(GridError) as caught:
+        load_cells(write(text))
+    message = str(caught.value)
+    for part in (
+        "no method is called 'nothing'",
+        "settings of dataset 'planted': num_users: Input should be greater than or equal to 12",
+        "settings of model 'bpr': embedding_size: ",
+        "training: epochs: Input should be greater than or equal to 1 (got 0); epcohs: Extra",
+        "settings of scenario 'sensitive': fraction: Input should be less than 1 (got 2)",
+        "'original' has no settings, got {'a': 1}",
+        "settings of method 'scif': no_such: Extra inputs are not permitted",
+    ):
+        assert part in message
+
+
+def test_base_is_not_for_grids(write):
+    with pytest.raises(GridError, match="no method is called 'base'"):
+        load_cells(write(GRID.replace("scif", "base")))
+
+
+def test_a_grid_key_that_nobody_knows(write):
+    with pytest.raises(SettingsError, match=r"there is no 'seed' \(did you mean 'seeds'\?\)\. Kno"):
+        load_cells(write("seed: [2]\nblocks: []"))
+    with pytest.raises(SettingsError, match=r"grid grid.yaml, block 1: modls: Extra inputs"):
+        load_cells(write(GRID + "    modls: [bpr]\n"))
+    with pytest.raises(SettingsError, match="blocks must be a list of mappings"):
+        load_cells(write("seeds: [2]"))
+    with pytest.raises(SettingsError, match="block 1: datasets: Field required"):
+        load_cells(write("blocks: [{models: bpr}]"))
+    with pytest.raises(SettingsError, match="must be a name, a mapping of names to settings"):
+        load_cells(write(GRID.replace("[bpr]", "[]")))
+    with pytest.raises(SettingsError, match=r"machine of grid grid.yaml: slots: Input should be"):
+        load_cells(write(GRID + "machine: {slots: 0}"))
+
+
+def test_no_blocks_is_an_error(write):
+    with pytest.raises(GridError, match=r"^the grid has no cells$"):
+        load_cells(write("seeds: [2]\nblocks: []"))
+
+
+@pytest.mark.parametrize(
+    ("change", "read", "expected"),
+    [
+        ("seeds=[5]", lambda cell: cell.seed, 5),
+        ("seeds=5", lambda cell: cell.seed, 5),
+        ("training.epochs=9", lambda cell: cell.training.epochs, 9),
+        ("training={epochs: 8}", lambda cell: cell.training.epochs, 8),
+        ("models.bpr.embedding_size=8", lambda cell: cell.model.settings["embedding_size"], 8),
+        ("datasets.planted.num_users=50", lambda cell: cell.dataset.settings["num_users"], 50),
+        (
+            "scenarios.sensitive.fraction=0.5",
+            lambda cell: cell.scenario.settings["fraction"],
+            0.5,
+        ),
+        ("methods=[seif]", lambda cell: cell.method.name, "seif"),
+    ],
+)
+def test_set(write, change, read, expected):
+    cells = load_cells(write(GRID), assignments=[change])
+    assert {read(cell) for cell in cells} == {expected}
+
+
+def test_set_wins_over_a_block_and_keeps_its_other_settings(write):
+    text = GRID + "    methods: [seif]\n"
+    changes = ["methods=[scif]", "training.batch_size=7", "machine.slots=3"]
+    grid = load_grid(write(text), assignments=changes)
+    assert {cell.method.name for cell in grid.cells} == {"scif"}
+    assert {(c.training.epochs, c.training.batch_size) for c in grid.cells} == {(4, 7)}
+    assert grid.machine.slots == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (
+            "sedes=[2]",
+            r"--set sedes=\[2\]: there is no 'sedes' \(did you mean 'seeds'\?\)\. Known: ",
+        ),
+        (
+            "training.epcohs=3",
+            r"there is no 'epcohs' \(did you mean 'epochs'\?\)\. Known: epochs, ",
+        ),
+        ("training=3", "--set training=3: a mapping is needed, such as {epochs: 3}"),
+        ("models.bpr=3", r"--set models.bpr=3: write models=..., or models.NAME.SETTING=... for"),
+        ("seeds.x.y=3", "write seeds=..., or seeds.NAME.SETTING"),
+        ("models.bqr.a=3", r"the grid has no 'bqr' \(did you mean 'bpr'\?\)\. Known: bpr"),
+        ("seeds=[]", r"--set seeds=\[\]: seeds: Value should have at least 1 item"),
+        ("seeds=[a]", "--set seeds=.a.: seeds.0: Input should be a valid integer"),
+        ("nothing", "expected key=value, got 'nothing'"),
+        ("machine.slot=3", "machine of grid grid.yaml: slot: Extra inputs"),
+    ],
+)
+def test_set_errors(write, change, text):
+    with pytest.raises(SettingsError, match=text):
+        load_cells(write(GRID), assignments=[change])
