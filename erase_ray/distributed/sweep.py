@@ -75,11 +75,10 @@ def sweep(
     walk = Walk(plan, watchers)
     if walk.over:
         return walk
-    with connected(cpus) as cluster:
+    with watched(walk), connected(cpus) as cluster:
         scratch = tempfile.mkdtemp(prefix="erase_ray_")
         try:
-            with watched(walk):
-                _fit(walk, cluster, {"path": execute, "storage": storage}, scratch)
+            _fit(walk, cluster, {"path": execute, "storage": storage}, scratch)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     return walk

@@ -22,14 +22,19 @@ from erase_ray.scenarios._base import NUM_MARKS
 
 logger = logging.getLogger(__name__)
 
-SECONDS_PER_EXAMPLE = 1e-5
-"""One training example through one epoch, without scoring all items."""
-SECONDS_PER_SCORE = 2e-8
-"""One item scored for one example, forward and backward, at width 64."""
+SECONDS_PER_EXAMPLE = {"cf": 4e-6, "session_based": 1e-4, "next_basket": 3e-4}
+"""One training example through one epoch by task, apart from what grows with the number of items;
+a model that is much slower or faster has its own ``seconds_per_example``."""
+SECONDS_PER_ITEM = {"cf": 0.0, "session_based": 2e-8, "next_basket": 3e-7}
+"""The same for each item that is scored."""
+SECONDS_PER_REQUEST = {"cf": 0.05, "session_based": 0.3, "next_basket": 0.5}
+"""One request of an unlearning method by task."""
+SLOW_EXAMPLE, SLOW_ITEM, SLOW_REQUEST = 1e-4, 1e-7, 0.3
+"""For tasks that came later."""
+SECONDS_PER_SCORE = 1e-8
+"""One item scored for one query."""
 SECONDS_PER_STEP = 1e-3
 """One step of the optimiser, whatever the batch."""
-SECONDS_PER_REQUEST = 0.3
-"""One request of an unlearning method."""
 SECONDS_PER_ROW_READ = 1e-5
 """One interaction fetched, parsed, split and written."""
 SECONDS_TO_START = 1.0
@@ -96,9 +101,9 @@ class CostModel:
             kept = 0
         else:
             requests = 1 + _fraction(cell) * rows / ROWS_PER_REQUEST
-            seconds += requests * SECONDS_PER_REQUEST
+            seconds += requests * SECONDS_PER_REQUEST.get(task, SLOW_REQUEST)
             kept = measured = NUM_MARKS
-        seconds += measured * queries * items * SECONDS_PER_SCORE / 2
+        seconds += measured * queries * items * SECONDS_PER_SCORE
         memory = copies * weights + rows * BYTES_PER_ROW + 3 * 4 * SCORE_BLOCK * items
         memory_mb = PROCESS_MB + memory // 2**20
         share = next((s for s in (0.125, 0.25, 0.5) if memory_mb <= s * GPU_MB), 1.0)
@@ -108,11 +113,9 @@ class CostModel:
     def _training_seconds(self, cell: Cell, task: str) -> float:
         rows, users, items = self._size(cell.dataset)
         examples = users if task == "next_basket" else 0.8 * rows
-        scored = 2 if task == "cf" else items
-        per_example = getattr(
-            MODELS.get(cell.model.name), "seconds_per_example", SECONDS_PER_EXAMPLE
-        )
-        epoch = examples * (per_example + scored * SECONDS_PER_SCORE)
+        usual = SECONDS_PER_EXAMPLE.get(task, SLOW_EXAMPLE)
+        per_example = getattr(MODELS.get(cell.model.name), "seconds_per_example", usual)
+        epoch = examples * (per_example + items * SECONDS_PER_ITEM.get(task, SLOW_ITEM))
         epoch += examples / cell.training.batch_size * SECONDS_PER_STEP
         return cell.training.epochs * epoch
 

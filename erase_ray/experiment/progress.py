@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 EVERY_S = 10.0
 """Between two plain lines, and between two writes to the store."""
 REDRAW_S = 0.5
+PRIOR_S = 20.0
+"""The estimates of the plan weigh as much as so many seconds of measurements."""
 LONGEST = 3
 """Labels of running nodes that are shown."""
 
@@ -59,7 +61,7 @@ class TimeLeft:
 
     def seconds(self) -> float:
         """The larger of: all that is left, shared by the slots; the longest chain that runs."""
-        scale = self._measured / self._expected if self._expected else 1.0
+        scale = (self._measured + PRIOR_S) / (self._expected + PRIOR_S)
         now, plan = self._clock(), self._walk.plan
         gone = {key: now - started for key, started in self._walk.running.items()}
         spent = sum(min(g, scale * plan.nodes[key].cost.seconds) for key, g in gone.items())
@@ -84,10 +86,12 @@ class LiveLine(Watcher):
         self._width = 0
 
     def begin(self, walk: Walk) -> None:
-        """Show the first line."""
+        """Take note of the time; on a terminal, show the first line."""
         self._walk = walk
         self._started = self._shown = self._clock()
         self._time_left = TimeLeft(walk, self._slots, self._clock)
+        if self._live:
+            self._show()
 
     def finished(self, node: Node, facts: Facts) -> None:
         """Say so, with the seconds."""

@@ -12,11 +12,24 @@ End = Literal["converged", "max_iterations", "negative_curvature", "non_finite",
 
 
 @dataclass(frozen=True)
+class Limits:
+    """When conjugate gradient stops.
+
+    Args:
+        tolerance: Norm of the residual over that of the right-hand side.
+        iterations: Most products with the matrix.
+    """
+
+    tolerance: float
+    iterations: int
+
+
+@dataclass(frozen=True)
 class Solve:
     """How conjugate gradient ended.
 
     Args:
-        end: ``negative_curvature`` means that the solution is the best before that direction.
+        end: After ``negative_curvature`` the solution is the best before that direction.
         iterations: Products with the matrix.
         residual: Norm of the residual over that of the right-hand side.
     """
@@ -29,21 +42,23 @@ class Solve:
 def conjugate_gradient(
     apply: Callable[[Tensor], Tensor],
     rhs: Tensor,
-    tolerance: float,
-    max_iterations: int,
+    limits: Limits,
+    damping: float = 0.0,
     give_up: Callable[[], bool] = lambda: False,
 ) -> tuple[Tensor, Solve]:
-    """Solve ``A x = rhs`` for a symmetric matrix, starting at zero.
+    """Solve ``(A + damping I) x = rhs`` for a symmetric matrix A, starting at zero.
 
-    If a direction of no or negative curvature is met, the solution so far is kept; where it is the
-    first direction, the steepest one, ``rhs`` itself is the solution (truncated Newton: Nocedal
-    and Wright, "Numerical Optimization", 2nd edition, algorithm 7.1).
+    If A curves downward along a direction, so that the sum curves less than half as much as the
+    damping alone, the solution so far is kept; where it is the first direction, the steepest one,
+    ``rhs`` itself, is the solution (truncated Newton: Nocedal and Wright, "Numerical
+    Optimization", 2nd edition, algorithm 7.1, which compares with 0: a step along a direction
+    that just passes would be of any length). Half leaves room for rounding where A is flat.
 
     Args:
         apply: ``A`` times a vector.
         rhs: Shape ``(P,)``.
-        tolerance: Stop once the residual is this small relative to ``rhs``.
-        max_iterations: Stop after this many products.
+        limits: When to stop.
+        damping: 0 or more.
         give_up: Asked before each product; True stops with ``timed_out``.
     """
     x, residual, direction = torch.zeros_like(rhs), rhs.clone(), rhs.clone()
@@ -54,16 +69,17 @@ def conjugate_gradient(
 
     if not math.isfinite(start):
         return ended("non_finite", 0)
-    for iteration in range(max_iterations):
-        if square <= tolerance**2 * start:
+    enough = limits.tolerance**2 * start
+    for iteration in range(limits.iterations):
+        if square <= enough:
             return ended("converged", iteration)
         if give_up():
             return ended("timed_out", iteration)
-        product = apply(direction)
-        curvature = _dot(direction, product)
+        product = apply(direction).add_(direction, alpha=damping)
+        curvature, floor = _dot(direction, product), damping / 2 * _dot(direction, direction)
         if not math.isfinite(curvature):
             return ended("non_finite", iteration + 1)
-        if curvature <= 0:
+        if curvature <= floor:
             x = x if iteration else rhs.clone()
             return ended("negative_curvature", iteration + 1)
         step = square / curvature
@@ -71,8 +87,7 @@ def conjugate_gradient(
         residual.add_(product, alpha=-step)
         before, square = square, _dot(residual, residual)
         direction.mul_(square / before).add_(residual)
-    end = "converged" if square <= tolerance**2 * start else "max_iterations"
-    return ended(end, max_iterations)
+    return ended("converged" if square <= enough else "max_iterations", limits.iterations)
 
 
 def _dot(left: Tensor, right: Tensor) -> float:

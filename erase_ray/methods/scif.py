@@ -18,7 +18,7 @@ from erase_ray.methods._curvature import (
     weighted_batches,
 )
 from erase_ray.methods._request import Request
-from erase_ray.methods._solve import Solve, conjugate_gradient
+from erase_ray.methods._solve import Limits, Solve, conjugate_gradient
 from erase_ray.models import Model
 from erase_ray.settings import Frozen
 from erase_ray.tasks import Examples
@@ -103,13 +103,9 @@ class Scif(Method):
         )
 
     def _solve(self, hessian: Curvature, rhs: Tensor, request: Request) -> tuple[Tensor, Solve]:
-        return conjugate_gradient(
-            lambda vector: hessian(vector).add_(vector, alpha=self.settings.damping),
-            rhs,
-            self.settings.tolerance,
-            self.settings.max_iterations,
-            request.deadline.passed,
-        )
+        limits = Limits(self.settings.tolerance, self.settings.max_iterations)
+        damping, late = self.settings.damping, request.deadline.passed
+        return conjugate_gradient(hessian, rhs, limits, damping, late)
 
     def _sample(self, request: Request) -> tuple[list[Weighted], int]:
         """Batches whose weighted sum stands for the mean over all that is left, and R."""

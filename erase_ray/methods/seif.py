@@ -22,18 +22,18 @@ from erase_ray.tasks import Examples
 class Seif(Method):
     """Erase by multiplicative noise, W ← W + |W| ⊙ N(0, std²), then repair.
 
-    The noise falls on the person's rows of the user tables. Where the model has none, it falls on
-    the forgotten items' rows of the item tables, its variance times the share of the item's
-    interactions that the request names: people share these rows, and over a whole chain each of
-    them then gets about the noise of one erasure. The repair is a few passes of Adam over the
-    person's remaining examples and a sample of other people's, in which examples that aim at a
-    forgotten item count little; a trace of noise comes before its last pass.
+    The noise falls on the person's rows of the user tables or, where the model has none, on the
+    forgotten items' rows of the item tables; on each row once in a chain. The repair is a few
+    passes of Adam over the person's remaining examples and a sample of other people's, in which
+    examples that aim at a forgotten item count little; a trace of noise comes before its last
+    pass.
 
     Paper: none; noise-and-repair entry of Seif Eddine Achour to the NeurIPS 2023 Machine
     Unlearning Challenge, which erases the convolutions of an image classifier once.
-    Differs from it: a stream of requests would compound noise on all weights (a median weight
-    shrinks by a fifth each time, and some explode), so only rows that a request is about are
-    blurred, and only embedding tables are repaired. The public reference blurs every table in
+    Differs from it: noise on the same weights at every request of a stream would compound (a
+    median weight shrinks by a fifth each time, and some explode), so only rows that a request is
+    about are blurred, those of an item that many requests name at the first of them, and only
+    embedding tables are repaired. The public reference blurs every table in
     full at every request, never repairs on the person's own remaining examples, and multiplies a
     whole mini-batch by its mean weight, which Adam cancels; here each example has its weight, and
     each request its own optimiser.
@@ -146,17 +146,21 @@ def mini_batches(
 
 @torch.no_grad()
 def blur(model: Model, request: Request, std: float) -> None:
-    """Add noise to the rows of the request in place, in units of each weight."""
-    tables, rows = model.user_tables(), request.users
-    std_R = torch.full((len(rows),), std, dtype=torch.float64)
-    if not tables:
-        tables, rows = row_tables(model), request.items
-        std_R = std * forgotten_share(request).sqrt()
-    for table in tables.values():
+    """Add noise to the new rows of the request in place, in units of each weight."""
+    tables = model.user_tables()
+    asked, column = (request.users, "user") if tables else (request.items, "item")
+    rows = asked[~torch.isin(asked, _asked_before(request, column))]
+    for table in (tables or row_tables(model)).values():
         old = table[rows]
         noise = torch.empty_like(old).normal_(generator=request.generator)
-        std_RX = std_R.to(old).view(-1, *[1] * (old.dim() - 1))
-        table[rows] = old + old.abs() * (std_RX * noise)
+        table[rows] = old + old.abs() * (std * noise)
+
+
+def _asked_before(request: Request, column: str) -> Tensor:
+    """Users or items that earlier requests of the chain named, ascending, int64."""
+    table = request.world.interactions
+    ids = getattr(table, column)[np.searchsorted(table.row, request.forgotten)]
+    return torch.as_tensor(np.unique(ids).astype(np.int64), device=request.device)
 
 
 def row_tables(model: Model) -> dict[str, nn.Parameter]:
@@ -164,23 +168,6 @@ def row_tables(model: Model) -> dict[str, nn.Parameter]:
     num_items = model.shape.num_items
     tables = model.item_tables().items()
     return {name: table for name, table in tables if table.shape[1:] != (num_items,)}
-
-
-def forgotten_share(request: Request) -> Tensor:
-    """Share of each item's interactions left so far that the request names, float64.
-
-    In the order of ``request.items``; on the CPU.
-    """
-    table = request.world.interactions
-    named, gone = (
-        table.item[np.searchsorted(table.row, rows)]
-        for rows in (request.spec.rows, request.forgotten)
-    )
-    named_I, gone_I, all_I = (
-        np.bincount(column, minlength=table.num_items) for column in (named, gone, table.item)
-    )
-    items = request.items.cpu().numpy()
-    return torch.as_tensor(named_I[items] / (all_I - gone_I)[items])
 
 
 def _step(

@@ -70,7 +70,7 @@ def test_only_combinations_of_one_task(write):
 
 def test_parts_that_no_combination_uses(write):
     text = GRID.replace("[bpr]", "[bpr, gru4rec]")
-    with pytest.raises(GridError, match=r"^model 'gru4rec' is session_based, and no dataset of its"):
+    with pytest.raises(GridError, match=r"^model 'gru4rec' is session_based, and no dataset of"):
         load_cells(write(text))
     text = GRID.replace("[bpr]", "[gru4rec]")
     with pytest.raises(GridError) as caught:

@@ -50,20 +50,21 @@ def run_next(walk, clock, seconds):
     walk.finish(node.key, {"seconds": seconds})
 
 
-def test_line_and_time_left(monkeypatch):
+def test_line_and_time_left():
     clock = Clock()
     line = LiveLine(slots=2, stream=io.StringIO(), clock=clock)
     walk = begun(line)
     # 21 seconds on two slots, nothing measured yet
     assert line.text() == "[0/5] 0 running, 5 left | 0:00 gone, about 0:10 left | -"
     run_next(walk, clock, 2)
-    # data took twice what was expected: 40 seconds on two slots
-    assert line.text() == "[1/5] 0 running, 4 left | 0:02 gone, about 0:20 left | -"
+    # data took 2 seconds, not 1; with the prior of 20 s that makes the rest 22/21 times as long:
+    # 20 * 22/21 = 20.95 seconds on two slots
+    assert line.text() == "[1/5] 0 running, 4 left | 0:02 gone, about 0:10 left | -"
     walk.start(walk.next().key)
     walk.running["base"] = clock.now
     clock.now += 1
-    # the chain through base and long takes 2 * 13 - 1 seconds
-    assert line.text() == ("[1/5] 1 running, 3 left | 0:03 gone, about 0:25 left | label of base")
+    # the chain through base and long takes 13 * 22/21 - 1 = 12.6 seconds
+    assert line.text() == ("[1/5] 1 running, 3 left | 0:03 gone, about 0:13 left | label of base")
 
 
 def test_plain_lines_at_finished_nodes_and_every_ten_seconds():
@@ -104,7 +105,7 @@ def test_a_terminal_has_one_line_that_is_drawn_anew():
     line.tick()
     line.end()
     assert stream.getvalue().count("\n") == 1
-    assert stream.getvalue().count("\r[0/5]") == 2
+    assert stream.getvalue().count("\r[0/5]") == 3
 
 
 def test_status_and_events_about_every_ten_seconds():

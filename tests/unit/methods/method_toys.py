@@ -84,7 +84,9 @@ class PairTask(Task):
 
     def examples(self, interactions, split, cut):
         table = interactions
-        rows, users, items = (torch.as_tensor(c).long() for c in (table.row, table.user, table.item))
+        rows, users, items = (
+            torch.as_tensor(c).long() for c in (table.row, table.user, table.item)
+        )
         return PairExamples(rows, users, items, table.num_items)
 
 
@@ -182,7 +184,9 @@ class StepModel(Model):
 def toy_table(num_users=12, num_items=14, length=9, seed=0) -> Interactions:
     """Users with a taste: each draws items from a window of the catalogue, none twice."""
     generator = np.random.default_rng(seed)
-    taste = np.exp(-0.5 * ((np.arange(num_items) - generator.uniform(0, num_items, (num_users, 1))) / 2) ** 2)
+    taste = np.exp(
+        -0.5 * ((np.arange(num_items) - generator.uniform(0, num_items, (num_users, 1))) / 2) ** 2
+    )
     keys = np.log(taste) + generator.gumbel(size=taste.shape)
     items = np.argsort(-keys, axis=1)[:, :length]
     size = items.shape[1]
@@ -199,7 +203,9 @@ def toy_world(task: Task, table: Interactions, train=None) -> World:
     return World(task, table, split, cut, examples, table.num_items, train or _no_training)
 
 
-def toy_request(world: World, rows, forgotten=(), asked=(), seed=7, limit_s=float("inf")) -> Request:
+def toy_request(
+    world: World, rows, forgotten=(), asked=(), seed=7, limit_s=float("inf")
+) -> Request:
     rows = np.sort(np.asarray(rows, np.int64))
     user = int(world.interactions.user[np.searchsorted(world.interactions.row, rows[0])])
     return Request(
