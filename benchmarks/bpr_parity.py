@@ -61,10 +61,9 @@ def main() -> None:
         theirs = [reference[str(seed)][name] for seed in SEEDS]
         here = [one[name] for one in ours]
         low, high = statistics.mean(theirs), statistics.mean(here)
+        ratio = high / low
         spread = statistics.stdev(theirs), statistics.stdev(here)
-        print(
-            f"{name:<10}{low:>10.4f}{spread[0]:>8.4f}{high:>10.4f}{spread[1]:>8.4f}{high / low:>8.3f}"
-        )
+        print(f"{name:<10}{low:>10.4f}{spread[0]:>8.4f}{high:>10.4f}{spread[1]:>8.4f}{ratio:>8.3f}")
 
 
 if __name__ == "__main__":

@@ -10,20 +10,20 @@ import sys
 from pathlib import Path
 
 import torch
-from erase_ray.experiment.grid import load_cells
-from erase_ray.experiment.plan import build
-from erase_ray.experiment.store import Store
 
 from erase_ray import log
 from erase_ray.errors import EraseError
+from erase_ray.experiment.grid import load_cells
+from erase_ray.experiment.plan import build
 from erase_ray.experiment.run import run_node
+from erase_ray.experiment.store import Store
 
 GRIDS = Path(__file__).parent / "grids"
 
 
 def main() -> None:
     """Parse the command line, run the cell, print its results."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Run one cell without Ray.")
     parser.add_argument("--grid", default="laptop", help="name in jobs/grids, or a YAML file")
     parser.add_argument("--only", default="", help="key=value,... ; keeps the cells that match")
     parser.add_argument("--set", action="append", default=[], help="key=value ; changes the grid")

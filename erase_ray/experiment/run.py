@@ -120,7 +120,7 @@ def _run_retrained(setting: Setting, store: Store) -> CellRecord:
     measurements = Measurements(setting, model)
     measurements.take(mark)
     requests = runner.frame()
-    seconds = float(requests["seconds_algorithm"].sum())
+    seconds = float(requests["seconds_algorithm"].to_numpy().sum())
     return _record(
         setting,
         measurements,

@@ -46,7 +46,7 @@ def test_assignment_without_key_or_equals(text):
 
 
 def test_yaml_faults(tmp_path):
-    with pytest.raises(SettingsError, match="cannot read settings file .*missing.yaml"):
+    with pytest.raises(SettingsError, match=r"cannot read settings file .*missing\.yaml"):
         read_yaml(tmp_path / "missing.yaml")
     (tmp_path / "list.yaml").write_text("- 1")
     with pytest.raises(SettingsError, match="must hold a mapping"):

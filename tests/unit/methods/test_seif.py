@@ -268,9 +268,13 @@ def test_mini_batches_hold_every_example_once_and_a_share_of_each_pool():
     assert len(batches) == 5
     assert [[len(w) for _, w in parts] for parts in batches] == [[2, 8], [2, 8], *[[1, 8]] * 3]
     seen = [(b.user_B, b.item_B) for parts in batches for b, _ in parts]
-    found = sorted(zip(*(torch.cat(column).tolist() for column in zip(*seen)), strict=True))
+    found = sorted(
+        zip(*(torch.cat(column).tolist() for column in zip(*seen, strict=True)), strict=True)
+    )
     expected = [(e.users.tolist(), e.items.tolist()) for e in (request.kept, retain)]
-    assert found == sorted(pair for users, items in expected for pair in zip(users, items))
+    assert found == sorted(
+        pair for users, items in expected for pair in zip(users, items, strict=True)
+    )
     again = list(mini_batches(pools, 10, seed=1, epoch=1))
     assert [b.item_B.tolist() for b, _ in again[0]] != [b.item_B.tolist() for b, _ in batches[0]]
 
