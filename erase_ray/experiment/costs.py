@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from erase_ray.experiment.measure import identity
@@ -25,12 +26,12 @@ def request_costs(setting: Setting, requests: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for mark in range(1, len(setting.chain.marks) + 1):
-        served = requests[requests["mark"] <= mark]
-        total = served["seconds_data"] + served["seconds_algorithm"]
-        values = {phase: served[phase].mean() for phase in PHASES} | {
-            "seconds_request": total.mean(),
-            "seconds_request_p50": total.quantile(0.5),
-            "seconds_request_p95": total.quantile(0.95),
+        served = pd.DataFrame(requests[requests["mark"] <= mark])
+        total = (served["seconds_data"] + served["seconds_algorithm"]).to_numpy(float)
+        values = {phase: float(served[phase].to_numpy(float).mean()) for phase in PHASES} | {
+            "seconds_request": float(total.mean()),
+            "seconds_request_p50": float(np.quantile(total, 0.5)),
+            "seconds_request_p95": float(np.quantile(total, 0.95)),
         }
         rows += [_row(setting, mark, name, value, len(served)) for name, value in values.items()]
     return pd.DataFrame(rows, columns=list(RESULTS))

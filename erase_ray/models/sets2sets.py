@@ -45,8 +45,8 @@ class Sets2Sets(Model):
         max_history: int = Field(default=98, ge=1)
         """Most baskets of a history that are read, the latest."""
         item_weights: Literal["inverse_frequency", "none"] = "inverse_frequency"
-        """Weight of an item in the loss: the paper's max_j n_j / n_i, or 1 for all. On catalogues with
-        a long tail the paper's reach thousands, which spoils the ranking (docs/fidelity.md)."""
+        """Weight of an item in the loss: the paper's max_j n_j / n_i, or 1 for all. With a long
+        tail the paper's reach thousands, which spoils the ranking (docs/fidelity.md)."""
 
     item_weights_I: Tensor
 
