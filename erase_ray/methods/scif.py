@@ -53,8 +53,8 @@ class Scif(Method):
     class Settings(Frozen):
         """Settings of `Scif`."""
 
-        damping: float = Field(default=1e-5, gt=0)
-        """λ, added to the mean curvature of an example; N·λ stands beside the person's own sum."""
+        damping: float = Field(default=1.0, gt=0)
+        """N·λ: curvature added to the sum over all examples, so it means the same for any N."""
         num_retain: int = Field(default=512, ge=0)
         """Other people's examples in the Hessian sample."""
         num_negatives: int = Field(default=16, ge=1)
@@ -104,8 +104,8 @@ class Scif(Method):
 
     def _solve(self, hessian: Curvature, rhs: Tensor, request: Request) -> tuple[Tensor, Solve]:
         limits = Limits(self.settings.tolerance, self.settings.max_iterations)
-        damping, late = self.settings.damping, request.deadline.passed
-        return conjugate_gradient(hessian, rhs, limits, damping, late)
+        damping = self.settings.damping / request.training_size
+        return conjugate_gradient(hessian, rhs, limits, damping, request.deadline.passed)
 
     def _sample(self, request: Request) -> tuple[list[Weighted], int]:
         """Batches whose weighted sum stands for the mean over all that is left, and R."""

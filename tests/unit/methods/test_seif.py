@@ -17,8 +17,9 @@ from method_toys import (
 from pydantic import ValidationError
 
 from erase_ray import seeds
+from erase_ray.experiment.chain import attempt
 from erase_ray.methods import METHODS
-from erase_ray.methods.seif import Pool, Seif, blur, forgotten_share, mini_batches, row_tables
+from erase_ray.methods.seif import Pool, Seif, blur, mini_batches, row_tables
 from erase_ray.models.bpr import Bpr
 
 TABLE = toy_table()
@@ -59,26 +60,31 @@ def test_noise_on_the_forgotten_items_where_there_are_no_users():
     before = weights(model)
     seif(repair_epochs=0, erase_std=0.6).forget(model, request)
     items = request.items
-    shares = [1 / int((TABLE.item == item).sum()) for item in items.tolist()]
-    std = 0.6 * torch.tensor(shares, dtype=torch.float64).sqrt()[:, None]
     old = before["item"][items]
     expected = before["item"].clone()
-    expected[items] = old + old.abs() * (std * method_noise(request, 2, 3))
+    expected[items] = old + old.abs() * (0.6 * method_noise(request, 2, 3))
+    assert len(items) == 2
     assert torch.equal(model.item, expected)
     assert torch.equal(model.before, before["before"])
     assert torch.equal(model.bias, before["bias"])
 
 
-def test_share_counts_what_earlier_requests_left():
-    item = int(TABLE.item[12])
-    same = TABLE.row[TABLE.item == item]
-    world = toy_world(StepTask(), TABLE)
-    first = same[same != 12][0]
-    request = toy_request(world, [12], forgotten=[first])
-    assert len(same) > 3
-    assert forgotten_share(request).tolist() == [1 / (len(same) - 1)]
-    last = toy_request(world, [12], forgotten=same[same != 12])
-    assert forgotten_share(last).tolist() == [1.0]
+def test_noise_falls_on_an_item_once_in_a_chain():
+    first, second = TABLE.item[[12, 15]]
+    earlier = TABLE.row[(TABLE.item == first) & (TABLE.row != 12)][:1]
+    model, request = steps(forgotten=earlier)
+    before = weights(model)["item"]
+    seif(repair_epochs=0).forget(model, request)
+    changed = torch.nonzero((model.item != before).any(1)).flatten()
+    assert changed.tolist() == [second]
+
+
+def test_noise_falls_on_a_person_once_in_a_chain():
+    model, request = pairs(rows=(15,), forgotten=[12])
+    before = weights(model)
+    outcome = seif(repair_epochs=0).forget(model, request)
+    assert outcome.status == "applied"
+    assert torch.equal(model.user, before["user"])
 
 
 def test_noise_has_the_variance_it_says():
@@ -91,20 +97,6 @@ def test_noise_has_the_variance_it_says():
     # five standard errors of a mean and of a variance of 20,000 normal numbers
     assert abs(noise.mean().item()) < 5 * 0.6 / 20_000**0.5
     assert abs(noise.var().item() - 0.36) < 5 * 0.36 * (2 / 20_000) ** 0.5
-
-
-def test_noise_over_a_chain_adds_up_to_about_one_erasure():
-    """All interactions of an item, forgotten one by one in 12 requests."""
-    table = toy_table(num_users=24, num_items=12, length=12)
-    item = 5
-    rows = table.row[table.item == item]
-    assert len(rows) == 24
-    world = toy_world(StepTask(), table)
-    half = rows[:12]
-    requests = [toy_request(world, [row], half[:k]) for k, row in enumerate(half)]
-    total = sum(forgotten_share(request).item() for request in requests)
-    # 1/24 + 1/23 + ... + 1/13 = 0.6732, against 12 of as many erasures
-    assert total == pytest.approx(sum(1 / n for n in range(13, 25)))
 
 
 def test_repair_raises_the_sensitive_loss_and_leaves_the_retained_alone():
@@ -218,13 +210,10 @@ def test_pairs_of_items_are_no_rows():
 def test_biases_are_blurred_too():
     model, request = steps()
     model.item_tables = lambda: {"bias": model.bias}
-    before = model.bias.detach().clone()
+    old = model.bias.detach()[request.items].clone()
     blur(model, request, 0.6)
-    std = 0.6 * forgotten_share(request).sqrt()
-    expected = before.clone()
-    old = before[request.items]
-    expected[request.items] = old + old.abs() * (std * method_noise(request, 2))
-    assert torch.equal(model.bias, expected)
+    expected = old + old.abs() * (0.6 * method_noise(request, 2))
+    assert torch.equal(model.bias[request.items], expected)
 
 
 def test_examples_that_aim_at_forgotten_items_weigh_less():
@@ -321,6 +310,15 @@ def test_deadline():
     assert outcome.status == "timed_out"
     assert outcome.reason == "0 s were over after 0 repair steps"
     assert outcome.num_gradients == 0
+
+
+def test_weights_that_are_not_finite_are_undone():
+    model, request = pairs()
+    before = weights(model)
+    outcome, step_norm = attempt(seif(learning_rate=1e308), model, request)
+    assert (outcome.status, step_norm) == ("non_finite", 0.0)
+    assert outcome.reason == "the step made weights not finite"
+    assert all(torch.equal(weight, before[name]) for name, weight in weights(model).items())
 
 
 def test_is_found_by_its_name():

@@ -1,0 +1,33 @@
+"""Second derivatives of the real models, in double precision, against differences of gradients."""
+
+import torch
+
+from erase_ray.methods._curvature import (
+    Curvature,
+    add_flat,
+    gradient_sum,
+    smooth,
+    weighted_batches,
+)
+
+STEP = 1e-5
+
+
+def test_product_is_the_difference_of_gradients(model, examples):
+    model.double()
+    batches = weighted_batches(examples.take(torch.arange(0, 40, 2)), 0.5, 8, seed=3)
+    for weights in (model.head_parameters(), dict(model.named_parameters())):
+        parameters = list(weights.values())
+        size = sum(weight.numel() for weight in parameters)
+        vector = torch.randn(size, generator=torch.Generator().manual_seed(1)).double()
+        with smooth(model):
+            product = Curvature(model, parameters, batches, 1e9)(vector)
+            gradients = []
+            for step in (STEP, -2 * STEP):
+                add_flat(parameters, step * vector)
+                gradients.append(gradient_sum(model, parameters, batches))
+            add_flat(parameters, STEP * vector)
+        difference = (gradients[0] - gradients[1]) / (2 * STEP)
+        error = (product - difference).norm() / difference.norm()
+        assert difference.norm() > 0
+        assert error < 1e-5
