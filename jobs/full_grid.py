@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from erase_ray import log
-from erase_ray.distributed.main import Job
+from erase_ray.distributed.main import Job, exit_code, failure_lines
 from erase_ray.errors import EraseError
 from erase_ray.experiment.grid import load_grid
 
@@ -36,7 +36,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Plan, print the plan, run, report; 1 if a cell failed."""
+    """Plan, print the plan, run, report; the exit code says how it went."""
     args = arguments()
     log.set_up(args.log)
     grid = load_grid(args.grid or GRIDS / f"{args.profile}.yaml", args.only, args.changes)
@@ -49,9 +49,9 @@ def main() -> int:
     table, page = job.report(failures, shlex.join(["python", *sys.argv]))
     print(table)
     print(f"results: {job.store.uri}\nreport:  {page}")
-    for failure in failures:
-        print(f"failed: {failure['label']}: {failure['error']}", file=sys.stderr)
-    return 1 if failures else 0
+    for line in failure_lines(failures):
+        print(f"failed: {line}", file=sys.stderr)
+    return exit_code(failures)
 
 
 if __name__ == "__main__":

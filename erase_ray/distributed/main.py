@@ -5,7 +5,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from erase_ray.errors import GridError
+from erase_ray import errors
+from erase_ray.errors import EraseError, GridError
 from erase_ray.experiment.grid import Grid
 from erase_ray.experiment.grid_file import Machine
 from erase_ray.experiment.plan import Plan, build
@@ -98,3 +99,26 @@ def absolute(storage: str) -> str:
     if storage.startswith("file://"):
         storage = storage.removeprefix("file://")
     return storage if "://" in storage else str(Path(storage).expanduser().resolve())
+
+
+def failure_lines(failures: list[dict[str, str]]) -> list[str]:
+    """One line for each different error, with the nodes that it ended."""
+    ended: dict[str, list[str]] = {}
+    for failure in failures:
+        ended.setdefault(failure["error"], []).append(failure["label"])
+    return [
+        f"{labels[0]}{f' and {len(labels) - 1} more' if len(labels) > 1 else ''}: {error}"
+        for error, labels in ended.items()
+    ]
+
+
+def exit_code(failures: list[dict[str, str]]) -> int:
+    """0 without failures, 2 if the user can mend all of them, else 1."""
+    if not failures:
+        return 0
+    family = {
+        name
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, EraseError)
+    }
+    return 2 if all(failure["error"].split(":")[0] in family for failure in failures) else 1

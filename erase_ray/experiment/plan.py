@@ -166,6 +166,7 @@ class _Builder:
         self.data: dict[str, Node] = {}
         self.bases: dict[str, Node] = {}
         self.cells: dict[str, Node] = {}
+        self._asked: set[tuple[str, int, int]] = set()
         self._data_keys: dict[int, tuple[Any, str]] = {}
         self._base_keys: dict[tuple[int, ...], tuple[Cell, str]] = {}
 
@@ -175,6 +176,7 @@ class _Builder:
         if key in self.cells:
             return
         parents = (self._data(cell),)
+        self._ask(parents[0], cell)
         if _needs_base(cell):
             parents = (self._base(cell, parents), *parents)
         self.cells[key] = self._node(cell, key, parents, requested=True)
@@ -189,13 +191,21 @@ class _Builder:
                     key=key,
                     kind=DATA,
                     label=f"data/{part.name}",
-                    payload={"kind": "data", "dataset": part.model_dump(mode="json")},
+                    payload={"kind": "data", "dataset": part.model_dump(mode="json"), "asks": []},
                     parents=(),
                     cost=self.costs.of_data(part),
                     requested=False,
                     done=bool(self.store and self.store.has_data(part.name, key)),
                 )
         return self._data_keys[id(part)][1]
+
+    def _ask(self, data: str, cell: Cell) -> None:
+        """Let the data node try the scenario, so that an impossible one fails before training."""
+        if cell.scenario is None or (data, id(cell.scenario), cell.seed) in self._asked:
+            return
+        self._asked.add((data, id(cell.scenario), cell.seed))
+        ask = {"scenario": cell.scenario.model_dump(mode="json"), "seed": cell.seed}
+        self.data[data].payload["asks"].append(ask)
 
     def _base(self, cell: Cell, parents: tuple[str, ...]) -> str:
         parts = (cell.dataset, cell.model, cell.training, cell.scenario)

@@ -23,7 +23,7 @@ from erase_ray.experiment.setting import Setting
 from erase_ray.experiment.store import CellRecord, Store
 from erase_ray.methods._request import World
 from erase_ray.models import Model
-from erase_ray.scenarios import RequestSpec
+from erase_ray.scenarios import SCENARIOS, RequestSpec
 from erase_ray.scenarios._base import NUM_MARKS
 from erase_ray.tasks import TASKS
 from erase_ray.training import TrainingRecord, train
@@ -38,8 +38,9 @@ def run_node(node: dict[str, Any], storage: str) -> dict[str, Any]:
     """Execute a node of a plan, unless the store has its result.
 
     Args:
-        node: ``{"kind": "data", "dataset": ...}`` or ``{"kind": "cell", "cell": ...}``, the values
-            as plain dicts of a :class:`Part` and a :class:`Cell`.
+        node: ``{"kind": "data", "dataset": ..., "asks": [{"scenario": ..., "seed": ...}, ...]}`` or
+            ``{"kind": "cell", "cell": ...}``, the values as plain dicts of a :class:`Part` and a
+            :class:`Cell`. Scenarios that ``asks`` lists are tried before the data are stored.
         storage: Address of the store.
 
     Returns:
@@ -49,7 +50,7 @@ def run_node(node: dict[str, Any], storage: str) -> dict[str, Any]:
     store = Store(storage)
     if node["kind"] == "data":
         dataset = Part(**node["dataset"])
-        label, done = f"data/{dataset.name}", prepare_data(dataset, store)
+        label, done = f"data/{dataset.name}", prepare_data(dataset, store, node.get("asks", []))
     else:
         cell = Cell(**node["cell"])
         label, done = cell.label, run_cell(cell, store)
@@ -58,8 +59,12 @@ def run_node(node: dict[str, Any], storage: str) -> dict[str, Any]:
     return {"label": label, "seconds": seconds, "status": "done" if done else "cached"}
 
 
-def prepare_data(dataset: Part, store: Store) -> bool:
-    """Fetch, read and prepare a dataset into the store; False if it was there."""
+def prepare_data(dataset: Part, store: Store, asks: list[dict[str, Any]] | None = None) -> bool:
+    """Fetch, read and prepare a dataset into the store; False if it was there.
+
+    Raises:
+        ScenarioError: One of ``asks`` is impossible with these data; nothing is stored then.
+    """
     key = data_key(dataset)
     if store.has_data(dataset.name, key):
         return False
@@ -67,7 +72,11 @@ def prepare_data(dataset: Part, store: Store) -> bool:
     local = os.environ.get(RAW_DATA)
     files = fetch(reader.sources, store.child("data"), Path(local) if local else None)
     split = TASKS.get(reader.task)().split
-    store.put_data(prepare(reader, reader.read(files), split), key)
+    data = prepare(reader, reader.read(files), split)
+    for ask in asks or []:
+        scenario = Part(**ask["scenario"]).build(SCENARIOS)
+        scenario.build(data.interactions, data.split, data.catalogue, ask["seed"])
+    store.put_data(data, key)
     return True
 
 

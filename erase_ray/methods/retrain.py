@@ -14,7 +14,7 @@ class Retrain(Method):
     Paper: none; the definition of exact unlearning.
     Differs from it: the order of the remaining examples, their negatives and the initial weights
     are those of the base model, so a difference between the two comes from the data alone. The
-    public reference draws all of them anew.
+    public reference draws from one global stream, in which a deleted row shifts all later draws.
     Cost of a request: a whole training run, whatever the size of the forget set.
     """
 

@@ -39,11 +39,11 @@ class Scif(Method):
     Paper: Li, Chen, Zheng, Zhang, Gong, Wang: "Selective and Collaborative Influence Function for
     Efficient Recommendation Unlearning", arXiv 2304.10199.
     Differs from it: "selective" is the model's head where the paper takes the user embedding (the
-    same for models with a user table); "collaborative" is the person's part of H being taken in
-    full, in place of extra terms on the right-hand side, which would bend the step away from the
-    retrained model. The public reference divides gradients by their number twice, solves with
-    another Hessian in each iteration, repeats stale steps (steps of 1e6 were seen) and divides by
-    the size of its sample instead of N.
+    same for models with a user table); other people enter through H, not through terms of their
+    own on the right-hand side, which would bend the step away from the retrained model. The
+    public reference divides gradients by their number twice, solves with another Hessian in each
+    iteration, repeats stale steps (steps of 1e6 were seen) and divides by the size of its sample
+    instead of N.
     Cost of a request: a gradient of the forgotten and cleaned examples, and one Hessian-vector
     product of the person's examples and ``num_retain`` others in each iteration.
     """

@@ -33,10 +33,10 @@ class Seif(Method):
     Differs from it: noise on the same weights at every request of a stream would compound (a
     median weight shrinks by a fifth each time, and some explode), so only rows that a request is
     about are blurred, those of an item that many requests name at the first of them, and only
-    embedding tables are repaired. The public reference blurs every table in
-    full at every request, never repairs on the person's own remaining examples, and multiplies a
-    whole mini-batch by its mean weight, which Adam cancels; here each example has its weight, and
-    each request its own optimiser.
+    embedding tables are repaired. The public reference blurs whole tables at every request, never
+    repairs on the person's own remaining examples, and multiplies a whole mini-batch by its mean
+    weight, which Adam cancels; here each example has its weight, and each request its own
+    optimiser.
     Cost of a request: ``repair_epochs`` passes over the person's examples and the sample, and an
     Adam step on the whole tables for each mini-batch.
     """
