@@ -101,6 +101,13 @@ class Request:
         return torch.as_tensor(items.astype(np.int64), device=self.device)
 
     @cached_property
+    def marked_I(self) -> Tensor:
+        """bool, shape ``(I,)``, on the device: True for the items to forget."""
+        marked_I = torch.zeros(self.world.num_items, dtype=torch.bool, device=self.device)
+        marked_I[self.items] = True
+        return marked_I
+
+    @cached_property
     def users(self) -> Tensor:
         """The people who ask, ascending, int64, on the device (one, unless merged)."""
         return torch.as_tensor(self._users.astype(np.int64), device=self.device)
@@ -130,9 +137,7 @@ class Request:
         order = seeds.order(seeds.derive(self.seed, "retain"), examples.rows)
         order = order[allowed[order]]
         if aim_share:
-            marked = torch.zeros(self.world.num_items, dtype=torch.bool, device=self.device)
-            marked[self.items] = True
-            aims = examples.aims_at(marked)[order]
+            aims = examples.aims_at(self.marked_I)[order]
             first = order[aims][: round(num * aim_share)]
             order = torch.cat([first, order[~torch.isin(order, first)]])
         return examples.take(order[:num])

@@ -102,10 +102,8 @@ class Seif(Method):
         settings = self.settings
         num_retain = max(settings.min_retain, settings.retain_factor * len(request.forget))
         retain = request.retain(num_retain, settings.aim_share)
-        marked = torch.zeros(request.world.num_items, dtype=torch.bool, device=request.device)
-        marked[request.items] = True
         low = settings.forget_class_weight
-        return [Pool(examples, low, marked) for examples in (request.kept, retain)]
+        return [Pool(examples, low, request.marked_I) for examples in (request.kept, retain)]
 
 
 class Pool:

@@ -11,14 +11,15 @@ from erase_ray.data.csr import Csr
 from erase_ray.data.interactions import Interactions
 from erase_ray.data.split import Part, Split
 from erase_ray.tasks._arrays import find, on_device, ragged, run_sizes, run_starts, running_hash
-from erase_ray.tasks._base import TASKS, Cut, Examples, Queries, Task
+from erase_ray.tasks._base import TASKS, Cut, Queries, Task
 from erase_ray.tasks._batches import BasketBatch
+from erase_ray.tasks._runs import Runs
 
 _TARGET = seeds.derive(0, "fingerprint", "target")
 
 
 @dataclass(frozen=True, eq=False)
-class BasketExamples(Examples):
+class BasketExamples(Runs):
     """Runs of baskets on flat arrays; the basket behind a run is its target.
 
     Args:
@@ -32,24 +33,10 @@ class BasketExamples(Examples):
         has_targets: False for probes, which ask about the future.
     """
 
-    rows: Tensor
-    users: Tensor
-    starts: Tensor
-    lengths: Tensor
     item_R: Tensor
     row_R: Tensor
     offset_G: Tensor
     has_targets: bool = True
-
-    def take(self, index: Tensor) -> "BasketExamples":
-        """The examples at the given positions; the flat arrays are shared."""
-        return replace(
-            self,
-            rows=self.rows[index],
-            users=self.users[index],
-            starts=self.starts[index],
-            lengths=self.lengths[index],
-        )
 
     def batch(self, index: Tensor, seed: int) -> BasketBatch:
         """Histories and the baskets behind them; nothing is drawn."""
