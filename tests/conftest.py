@@ -1,6 +1,8 @@
 """Planted data and briefly trained models that several tests share."""
 
 import functools
+import tempfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,7 +10,7 @@ from hypothesis import settings
 
 from erase_ray.data.prepare import prepare
 from erase_ray.data.prepared import Prepared
-from erase_ray.datasets import DATASETS
+from erase_ray.datasets import DATASETS, Scratch
 from erase_ray.models import MODELS, Model, Shape, TrainingSettings
 from erase_ray.tasks import TASKS, Cut
 from erase_ray.training import train
@@ -18,6 +20,8 @@ torch.set_num_threads(1)
 settings.register_profile("shared", deadline=None, derandomize=True)
 settings.load_profile("shared")
 CPU = torch.device("cpu")
+SCRATCH = Scratch(Path(tempfile.gettempdir()) / "erase_ray_tests")
+"""For readers that write nothing; the others get a folder of their own."""
 
 
 @functools.cache
@@ -25,7 +29,7 @@ def planted(task: str) -> Prepared:
     """The planted dataset of a task, at its default size."""
     kind = DATASETS.get("planted")
     dataset = kind(kind.Settings(task=task))
-    return prepare(dataset, dataset.read({}), TASKS.get(task)().split)
+    return prepare(dataset, dataset.read({}, SCRATCH), TASKS.get(task)().split)
 
 
 def make_model(name: str, data: Prepared) -> Model:

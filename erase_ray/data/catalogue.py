@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from erase_ray.data.names import Names
 from erase_ray.errors import ScenarioError
 
 
@@ -16,8 +17,11 @@ class Catalogue:
         categories: For each category a bool array of shape ``(I,)``.
     """
 
-    labels: tuple[str, ...]
+    labels: Names
     categories: dict[str, np.ndarray]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", Names.of(self.labels))
 
     def members(self, category: str) -> np.ndarray:
         """bool, shape ``(I,)``: True where the item belongs to ``category``.

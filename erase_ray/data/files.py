@@ -1,13 +1,16 @@
 """A prepared dataset as four Parquet files, always the same bytes for the same data."""
 
 import io
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from erase_ray.data.catalogue import Catalogue
 from erase_ray.data.interactions import COLUMNS, Interactions
+from erase_ray.data.names import Names
 from erase_ray.data.prepared import Prepared
 from erase_ray.data.split import Split
 from erase_ray.data.vocabulary import Vocabulary
@@ -25,12 +28,13 @@ def to_files(prepared: Prepared) -> dict[str, bytes]:
     vocabulary, catalogue = prepared.vocabulary, prepared.catalogue
     names = (vocabulary.users, vocabulary.items, vocabulary.sequences)
     kinds = np.repeat(KINDS, [len(outer) for outer in names])
+    outer = pa.concat_arrays([name.array for name in names])
     flags = {f"{CATEGORY}{name}": mask for name, mask in sorted(catalogue.categories.items())}
     return {
         INTERACTIONS: _written(dict(prepared.interactions.columns())),
         SPLIT: _written({"mark": prepared.split.marks}),
-        VOCABULARY: _written({"kind": kinds, "outer": [name for outer in names for name in outer]}),
-        CATALOGUE: _written({LABEL: list(catalogue.labels), **flags}),
+        VOCABULARY: _written({"kind": kinds, "outer": outer}),
+        CATALOGUE: _written({LABEL: catalogue.labels.array, **flags}),
     }
 
 
@@ -43,15 +47,17 @@ def from_files(files: dict[str, bytes], dataset: str, task: str) -> Prepared:
     columns = _read(files, INTERACTIONS, COLUMNS)
     interactions = Interactions.prepared(columns)
     split = Split(_read(files, SPLIT, ("mark",))["mark"].astype(np.int8))
-    outer = _read(files, VOCABULARY, ("kind", "outer"))
-    users, items, sequences = (tuple(outer["outer"][outer["kind"] == kind]) for kind in KINDS)
-    table = _read(files, CATALOGUE, (LABEL,))
+    outer = _read_table(files, VOCABULARY, ("kind", "outer"))
+    users, items, sequences = (
+        Names(outer["outer"].filter(pc.equal(outer["kind"], kind))) for kind in KINDS
+    )
+    table = _read_table(files, CATALOGUE, (LABEL,))
     flags = {
-        name.removeprefix(CATEGORY): column
-        for name, column in table.items()
+        name.removeprefix(CATEGORY): table[name].to_numpy()
+        for name in table.column_names
         if name.startswith(CATEGORY)
     }
-    catalogue = Catalogue(tuple(table[LABEL]), flags)
+    catalogue = Catalogue(Names(table[LABEL]), flags)
     prepared = Prepared(
         dataset, task, interactions, split, Vocabulary(users, items, sequences), catalogue
     )
@@ -73,7 +79,7 @@ def _check(prepared: Prepared) -> None:
             raise DataError(f"{prepared.dataset}: {found} {what}, the interactions need {expected}")
 
 
-def _written(columns: dict[str, np.ndarray | list[str]]) -> bytes:
+def _written(columns: dict[str, Any]) -> bytes:
     table = pa.table({name: pa.array(column) for name, column in columns.items()})
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", store_schema=False)
@@ -81,6 +87,11 @@ def _written(columns: dict[str, np.ndarray | list[str]]) -> bytes:
 
 
 def _read(files: dict[str, bytes], name: str, expected: tuple[str, ...]) -> dict[str, np.ndarray]:
+    table = _read_table(files, name, expected)
+    return {column: table[column].to_numpy() for column in table.column_names}
+
+
+def _read_table(files: dict[str, bytes], name: str, expected: tuple[str, ...]) -> Any:
     if name not in files:
         raise DataError(f"{name} is missing; found {sorted(files)}")
     try:
@@ -90,4 +101,4 @@ def _read(files: dict[str, bytes], name: str, expected: tuple[str, ...]) -> dict
     missing = [column for column in expected if column not in table.column_names]
     if missing:
         raise DataError(f"{name} lacks the columns {missing}; it has {table.column_names}")
-    return {column: table[column].to_numpy() for column in table.column_names}
+    return table

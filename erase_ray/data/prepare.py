@@ -1,20 +1,20 @@
 """From raw data to a dataset that is ready for training."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from erase_ray.data.catalogue import Catalogue
-from erase_ray.data.interactions import COLUMNS, Interactions
+from erase_ray.data.clean import order_by
+from erase_ray.data.ids import Ids
+from erase_ray.data.interactions import Interactions
+from erase_ray.data.names import Names
 from erase_ray.data.prepared import Prepared
 from erase_ray.data.split import Split
-from erase_ray.data.vocabulary import Vocabulary, number
-from erase_ray.datasets import Dataset, RawData
+from erase_ray.data.vocabulary import Vocabulary
+from erase_ray.datasets import Dataset, ItemTable, RawData
 from erase_ray.errors import DataError
 
-OUTER = ("user", "sequence", "item")
 MIN_LABELLED_SHARE = 0.5
 """Share of the items that must have a label; fewer mean that labels and rows use different ids."""
 
@@ -33,102 +33,114 @@ def prepare(dataset: Dataset, raw: RawData, split: Callable[[Interactions], Spli
         split: The split of the dataset's task, ``TASKS.get(dataset.task)().split``.
 
     Raises:
-        DataError: A column is missing, empty or has nulls; a sequence has two users, or steps
-            against the order of time; a row is there twice; labels have other ids than rows.
+        DataError: There are no rows; a sequence has two users, or steps against the order of
+            time; a row is there twice; labels have other ids than rows.
     """
-    table = _ordered(_checked(raw.interactions))
-    ids, names = {}, {}
-    for column in OUTER:
-        ids[column], names[column] = number(table[column])
-    vocabulary = Vocabulary(names["user"], names["item"], names["sequence"])
-    interactions = _interactions(table, ids)
+    interactions, vocabulary = numbered(raw)
     return Prepared(
         dataset=dataset.name,
         task=dataset.task,
         interactions=interactions,
         split=split(interactions),
         vocabulary=vocabulary,
-        catalogue=_catalogue(raw, vocabulary),
+        catalogue=_catalogue(raw.items, vocabulary),
+        counts=dict(raw.counts),
     )
 
 
-def _checked(table: pd.DataFrame) -> pd.DataFrame:
-    missing = [name for name in COLUMNS if name not in table]
-    if missing:
-        raise DataError(f"raw interactions lack the columns {missing}; expected {list(COLUMNS)}")
-    if table.empty:
+def numbered(raw: RawData) -> tuple[Interactions, Vocabulary]:
+    """The sorted table, and the outer ids behind its numbers."""
+    if not len(raw):
         raise DataError("there are no raw interactions")
-    for name in COLUMNS:
-        if table[name].isna().to_numpy().any():
-            raise DataError(f"column {name} of the raw interactions has nulls")
-        if name not in OUTER and not pd.api.types.is_integer_dtype(table[name]):
-            kind = table[name].dtype
-            raise DataError(f"column {name} of the raw interactions is {kind}, expected integers")
-    if (table["step"].to_numpy() < 0).any():
+    if raw.step.min() < 0:
         raise DataError("column step of the raw interactions holds a negative number")
-    return table
+    user, users = _by_rank(raw.user)
+    sequence, sequences, owner_S = _sequences(raw, user)
+    rank, named = _by_rank(raw.item)
+    order = order_by(sequence, raw.step, rank)
+    sequence, step, time = sequence[order], raw.step[order], raw.time[order]
+    item, items = _by_appearance(rank[order], named)
+    del rank, order
+    _check_order(sequence, step, time, sequences)
+    if np.any((np.diff(sequence) == 0) & (np.diff(step) == 0)):
+        within = order_by(sequence, step, item)  # the other columns are equal inside a step
+        time, item = time[within], item[within]
+    columns = {"user": owner_S[sequence], "sequence": sequence, "step": step}
+    interactions = Interactions.prepared(columns | {"item": item, "time": time})
+    _check_repeats(interactions)
+    return interactions, Vocabulary(users, items, sequences)
 
 
-def _ordered(table: pd.DataFrame) -> pd.DataFrame:
-    rank = {name: _natural_ranks(table[name]) for name in OUTER}
-    time, step = table["time"].to_numpy(), table["step"].to_numpy()
-    first = np.full(rank["sequence"].max() + 1, np.iinfo(np.int64).max)
-    np.minimum.at(first, rank["sequence"], time)
-    keys = (rank["item"], step, rank["sequence"], first[rank["sequence"]], rank["user"])
-    order = np.lexsort(keys)
-    ordered = table.iloc[order].reset_index(drop=True)
-    _check_order(ordered, rank["sequence"][order], rank["user"][order])
-    return ordered
+def _by_rank(ids: Ids) -> tuple[np.ndarray, Names]:
+    """Ids that no row uses go, the others are numbered in natural order."""
+    used = ids.compact()
+    rank = used.names.natural_ranks.astype(np.int32)
+    return rank[used.codes], used.names.take(np.argsort(rank))
 
 
-def _check_order(table: pd.DataFrame, sequence: np.ndarray, user: np.ndarray) -> None:
+def _sequences(raw: RawData, user: np.ndarray) -> tuple[np.ndarray, Names, np.ndarray]:
+    """Number of the sequence of each row, their outer ids, and the user of each sequence."""
+    rank, names = _by_rank(raw.sequence)
+    owner = np.full(len(names), -1, np.int32)
+    owner[rank] = user
+    if np.any(owner[rank] != user):
+        wrong = names[int(rank[owner[rank] != user][0])]
+        raise DataError(f"sequence '{wrong}' of the raw interactions belongs to two users")
+    first = np.full(len(names), np.iinfo(np.int64).max)
+    np.minimum.at(first, rank, raw.time)
+    order = order_by(owner, first)
+    number = np.empty(len(names), np.int32)
+    number[order] = np.arange(len(names), dtype=np.int32)
+    return number[rank], names.take(order), owner[order]
+
+
+def _by_appearance(codes: np.ndarray, names: Names) -> tuple[np.ndarray, Names]:
+    """Codes by first appearance; every name is in some row."""
+    first = np.empty(len(names), np.int64)
+    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)  # the last one written is the first row
+    order = np.argsort(first)
+    number = np.empty(len(names), np.int32)
+    number[order] = np.arange(len(names), dtype=np.int32)
+    return number[codes], names.take(order)
+
+
+def _check_order(
+    sequence: np.ndarray, step: np.ndarray, time: np.ndarray, sequences: Names
+) -> None:
     """Check what must hold between neighbours of the sorted table."""
-    num_runs = 1 + np.count_nonzero((np.diff(sequence) != 0) | (np.diff(user) != 0))
-    if num_runs != sequence.max() + 1:
-        raise DataError("a sequence of the raw interactions belongs to two users")
-    step, time, item = (table[name].to_numpy() for name in ("step", "time", "item"))
     same_R = sequence[1:] == sequence[:-1]
-    if np.any(same_R & (np.diff(time) < 0)):
-        name = table["sequence"][np.flatnonzero(same_R & (np.diff(time) < 0))[0]]
+    falls = same_R & (np.diff(time) < 0)
+    if np.any(falls):
+        name = sequences[int(sequence[1:][falls][0])]
         raise DataError(f"the steps of sequence '{name}' are not in the order of time")
-    if np.any(same_R & (np.diff(step) == 0) & (item[1:] == item[:-1])):
+    differs = same_R & (np.diff(step) == 0) & (np.diff(time) != 0)
+    if np.any(differs):
+        name = sequences[int(sequence[1:][differs][0])]
+        raise DataError(f"rows of one step of sequence '{name}' have different times")
+
+
+def _check_repeats(interactions: Interactions) -> None:
+    columns = (interactions.sequence, interactions.step, interactions.item)
+    same = np.ones(max(len(interactions) - 1, 0), bool)
+    for column in columns:
+        same &= column[1:] == column[:-1]
+    if same.any():
         raise DataError("the raw interactions hold the same item twice in one step of a sequence")
 
 
-def _natural_ranks(outer: Any) -> np.ndarray:
-    """Rank of each value in natural order, int64; equal where the outer ids are."""
-    codes, uniques = pd.factorize(outer)
-    texts = [str(value) for value in uniques]
-    order = sorted(range(len(texts)), key=lambda place: _natural(texts[place]))
-    rank = np.empty(len(texts), np.int64)
-    rank[order] = np.arange(len(texts))
-    return rank[codes]
-
-
-def _natural(text: str) -> tuple[bool, int, str, str]:
-    if text.isascii() and text.isdigit():
-        digits = text.lstrip("0")
-        return False, len(digits), digits, text
-    return True, 0, text, text
-
-
-def _interactions(table: pd.DataFrame, ids: dict[str, np.ndarray]) -> Interactions:
-    columns = {name: table[name].to_numpy() for name in ("step", "time")} | ids
-    # users and sequences are numbered in the order of the rows, items are not
-    order = np.lexsort((columns["item"], columns["step"], columns["sequence"]))
-    return Interactions.prepared({name: column[order] for name, column in columns.items()})
-
-
-def _catalogue(raw: RawData, vocabulary: Vocabulary) -> Catalogue:
-    labelled = sum(item in raw.labels for item in vocabulary.items)
-    if labelled < MIN_LABELLED_SHARE * len(vocabulary.items):
+def _catalogue(items: ItemTable, vocabulary: Vocabulary) -> Catalogue:
+    place = items.outer.positions(vocabulary.items)
+    known = place >= 0
+    if known.sum() < MIN_LABELLED_SHARE * len(place):
         raise DataError(
-            f"only {labelled} of {len(vocabulary.items)} items have a label: labels and "
+            f"only {known.sum()} of {len(place)} items have a label: labels and "
             "interactions seem to use different item ids"
         )
-    labels = tuple(raw.labels.get(item, item) for item in vocabulary.items)
+    unknown = vocabulary.items.take(np.flatnonzero(~known))
+    source = np.where(known, place, len(items.outer) + np.cumsum(~known) - 1)
+    labels = items.label.joined(unknown).take(source)
     categories = {
-        name: np.fromiter((item in members for item in vocabulary.items), bool)
-        for name, members in sorted(raw.categories.items())
+        name: np.append(flags, False)[place]  # -1 is the last one
+        for name, flags in sorted(items.categories.items())
     }
     return Catalogue(labels, categories)

@@ -1,6 +1,6 @@
 """A dataset that is ready for training."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from erase_ray.data.catalogue import Catalogue
 from erase_ray.data.interactions import Interactions
@@ -19,6 +19,8 @@ class Prepared:
         split: Mark of each row.
         vocabulary: Outer ids.
         catalogue: Labels and categories of the items.
+        counts: Rows after each step of cleaning, in order.
+        raw: SHA-256 of each raw file that it was made from, by name; empty for made data.
     """
 
     dataset: str
@@ -27,3 +29,5 @@ class Prepared:
     split: Split
     vocabulary: Vocabulary
     catalogue: Catalogue
+    counts: dict[str, int] = field(default_factory=dict)
+    raw: dict[str, str] = field(default_factory=dict)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import pandas as pd
-
+from erase_ray.datasets._about import About
+from erase_ray.datasets._raw import RawData
+from erase_ray.datasets._scratch import Scratch
 from erase_ray.registry import Registry
 from erase_ray.settings import Frozen
 
@@ -31,20 +32,11 @@ class Source:
     originals: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class RawData:
-    """What a dataset reads from its raw files, before ids are numbered.
+class ReaderSettings(Frozen):
+    """Settings that all readers of raw files share."""
 
-    Args:
-        interactions: Columns ``user``, ``sequence``, ``item`` (text), ``step`` (int, rises with
-            time inside a sequence; equal for the items of one basket) and ``time`` (int64).
-        labels: Text for the eye by outer item id.
-        categories: Outer item ids of each sensitive category.
-    """
-
-    interactions: pd.DataFrame
-    labels: dict[str, str]
-    categories: dict[str, set[str]]
+    skip_bad: bool = False
+    """Leave malformed lines out, counted, instead of stopping at the first one."""
 
 
 class Dataset(ABC):
@@ -54,6 +46,8 @@ class Dataset(ABC):
     version: ClassVar[int] = 1
     sources: ClassVar[tuple[Source, ...]] = ()
     """Tried in this order; empty for data that is made, not fetched."""
+    about: ClassVar[About | None] = None
+    """Source, licence and files; None for data that is made."""
     rough_size: ClassVar[tuple[int, int, int]]
     """About how many interactions, users and items there are; for planning before the data is."""
 
@@ -69,12 +63,13 @@ class Dataset(ABC):
         """Name of the task that the dataset serves."""
 
     @abstractmethod
-    def read(self, files: dict[str, Path]) -> RawData:
+    def read(self, files: dict[str, Path], scratch: Scratch) -> RawData:
         """The interactions, labels and categories.
 
         Args:
-            files: Local path of each raw file, by the base name that ``sources`` lists (without
-                folders); empty for made data.
+            files: Local path of each raw file, by the name in ``about`` or by the base name that
+                ``sources`` lists (without folders); empty for made data.
+            scratch: Where to keep what was parsed, and how much memory to take.
 
         Raises:
             DataError: A file is not what its format promises; the text names file and line.

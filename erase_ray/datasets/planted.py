@@ -10,7 +10,9 @@ from pydantic import Field, model_validator
 
 from erase_ray import seeds
 from erase_ray.datasets import _planting
-from erase_ray.datasets._base import DATASETS, Dataset, RawData
+from erase_ray.datasets._base import DATASETS, Dataset
+from erase_ray.datasets._raw import RawData
+from erase_ray.datasets._scratch import Scratch
 from erase_ray.settings import Frozen
 
 MAKERS = {
@@ -75,7 +77,7 @@ class Planted(Dataset):
         """What the setting says."""
         return self.settings.task
 
-    def read(self, files: dict[str, Path]) -> RawData:
+    def read(self, files: dict[str, Path], scratch: Scratch) -> RawData:
         """Draw the interactions; no files are needed."""
         answer = truth(self.settings)
         rng = seeds.numpy_generator(self.settings.seed, "planted", self.task)
@@ -87,7 +89,7 @@ class Planted(Dataset):
         table = pd.DataFrame({**rows, "user": user, "sequence": sequence})
         table["item"] = items[rows["item"]]
         sensitive = set(answer.sensitive)
-        return RawData(table, answer.labels, {"sensitive": sensitive, "nothing": set()})
+        return RawData.of_frame(table, answer.labels, {"sensitive": sensitive, "nothing": set()})
 
 
 @dataclass(frozen=True, eq=False)

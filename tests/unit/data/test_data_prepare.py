@@ -1,5 +1,6 @@
 """From raw rows to the numbered table."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from erase_ray.data.interactions import Interactions
 from erase_ray.data.prepare import prepare
 from erase_ray.data.split import Split, ratio_marks
-from erase_ray.datasets import Dataset, RawData
+from erase_ray.datasets import Dataset, ItemTable, RawData
 from erase_ray.errors import DataError
 
 
@@ -47,7 +48,7 @@ ROWS = [
 def raw(rows: list[tuple] = ROWS, **changes: Any) -> RawData:
     table = pd.DataFrame(rows, columns=["user", "sequence", "step", "item", "time"])
     labels = {item: item.upper() for item in "abcz"}
-    return RawData(
+    return RawData.of_frame(
         changes.pop("table", table), changes.pop("labels", labels), {"odd": {"a", "c", "nowhere"}}
     )
 
@@ -125,14 +126,14 @@ def test_leading_zeros_are_other_ids():
 
 
 def table_with(column: str, values: list) -> pd.DataFrame:
-    return raw().interactions.assign(**{column: values})
+    return raw().frame().assign(**{column: values})
 
 
 @pytest.mark.parametrize(
     ("table", "text"),
     [
-        (raw().interactions.drop(columns="time"), r"raw interactions lack the columns \['time'\]"),
-        (raw().interactions.iloc[:0], "there are no raw interactions"),
+        (raw().frame().drop(columns="time"), r"raw interactions lack the columns \['time'\]"),
+        (raw().frame().iloc[:0], "there are no raw interactions"),
         (table_with("item", ["a", None, *"bcza"]), "column item of the raw interactions has nulls"),
         (
             table_with("time", [0.5] * 6),
@@ -144,14 +145,14 @@ def table_with(column: str, values: list) -> pd.DataFrame:
         ),
         (
             table_with("user", ["10", "10", "11", "2", "2", "2"]),
-            "a sequence of the raw interactions belongs to two users",
+            "sequence 's10' of the raw interactions belongs to two users",
         ),
         (
             table_with("time", [300, 99, 100, 60, 60, 50]),
             "the steps of sequence 's10' are not in the order of time",
         ),
         (
-            pd.concat([raw().interactions] * 2, ignore_index=True),
+            pd.concat([raw().frame()] * 2, ignore_index=True),
             "the raw interactions hold the same item twice in one step of a sequence",
         ),
     ],
@@ -163,5 +164,12 @@ def test_bad_raw_data(table, text):
 
 def test_labels_of_another_id_space():
     text = "only 1 of 4 items have a label: labels and interactions seem to use different item ids"
+    items = ItemTable.of({"a": "A", "1": "B", "2": "C"}, {"odd": {"1"}})
     with pytest.raises(DataError, match=text):
-        prepared(raw(labels={"a": "A", "1": "B", "2": "C"}))
+        prepared(replace(raw(), items=items))
+
+
+def test_rows_of_one_step_have_one_time():
+    rows = [("1", "1", 0, "a", 10), ("1", "1", 0, "b", 11)]
+    with pytest.raises(DataError, match="rows of one step of sequence '1' have different times"):
+        prepared(raw(rows))

@@ -7,6 +7,7 @@ import pytest
 
 from erase_ray.datasets import DATASETS
 from erase_ray.errors import DataError
+from tests.conftest import SCRATCH
 
 # household, basket, day (from 1), clock, product; in time order basket 50 of day 2 comes before
 # basket 40 of day 3 although its time of day is later, and 30 is before 31 by number alone
@@ -80,12 +81,12 @@ def read(release: str, files: dict[str, Path], min_baskets: int = 3, min_item_co
     settings = kind.Settings(
         release=release, min_baskets=min_baskets, min_item_count=min_item_count
     )
-    return kind(settings).read(files)
+    return kind(settings).read(files, SCRATCH)
 
 
 def rows(raw) -> list[tuple]:
     columns = ["user", "sequence", "step", "item"]
-    return list(raw.interactions[columns].itertuples(index=False, name=None))
+    return list(raw.frame()[columns].itertuples(index=False, name=None))
 
 
 def test_baskets_are_in_the_order_of_day_and_time(release, tmp_path):
@@ -103,7 +104,7 @@ def test_baskets_are_in_the_order_of_day_and_time(release, tmp_path):
 
 
 def test_time_is_in_seconds_without_a_zone(release, tmp_path):
-    time = read(release, RELEASES[release](tmp_path)).interactions["time"]
+    time = read(release, RELEASES[release](tmp_path)).frame()["time"]
     assert time.dtype == "int64"
     # one minute before midnight of day 2, then seven minutes after it, then noon of day 4
     start = 1_483_228_800 - 86_400 if release == "one_year" else 0  # 2017-01-01 is day 1

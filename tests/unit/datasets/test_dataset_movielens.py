@@ -7,6 +7,7 @@ import pytest
 from erase_ray.datasets import DATASETS
 from erase_ray.datasets._movielens import GENRES
 from erase_ray.errors import DataError
+from tests.conftest import SCRATCH
 
 RATINGS = [
     # user, item, rating, time: ties at 100 (item 2 before 10), gaps of 3600 and of 3601 seconds
@@ -56,12 +57,12 @@ def files(request, tmp_path) -> dict[str, Path]:
 
 def read(name: str, files: dict[str, Path], **settings):
     kind = DATASETS.get(name)
-    return kind(kind.Settings(**settings)).read(files)
+    return kind(kind.Settings(**settings)).read(files, SCRATCH)
 
 
 def rows(raw) -> list[tuple]:
     columns = ["user", "sequence", "step", "item", "time"]
-    return list(raw.interactions[columns].itertuples(index=False, name=None))
+    return list(raw.frame()[columns].itertuples(index=False, name=None))
 
 
 def test_users_as_sequences(files):

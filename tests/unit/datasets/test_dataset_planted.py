@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from erase_ray.datasets import DATASETS, RawData
 from erase_ray.datasets.planted import Planted, truth
+from tests.conftest import SCRATCH
 
 TASKS = ("cf", "session_based", "next_basket")
 
@@ -18,7 +19,7 @@ def settings(task: str, **changes) -> Planted.Settings:
 
 
 def made(task: str, **changes) -> RawData:
-    return Planted(settings(task, **changes)).read({})
+    return Planted(settings(task, **changes)).read({}, SCRATCH)
 
 
 @pytest.fixture(params=TASKS)
@@ -33,14 +34,14 @@ def test_it_is_found_by_name(task):
 
 def test_same_seed_same_rows(task):
     first, again, other = made(task), made(task), made(task, seed=1)
-    pd.testing.assert_frame_equal(first.interactions, again.interactions)
+    pd.testing.assert_frame_equal(first.frame(), again.frame())
     assert first.categories == again.categories
-    assert not first.interactions.equals(other.interactions)
+    assert not first.frame().equals(other.frame())
 
 
 def test_sizes(task):
     raw = made(task)
-    rows = raw.interactions
+    rows = raw.frame()
     assert rows["user"].nunique() == 300
     assert rows["item"].nunique() == len(raw.labels) == 120
     assert len(raw.categories["sensitive"]) == 12
@@ -64,7 +65,7 @@ def test_truth_names_groups_and_sensitive_items(task):
 
 
 def test_people_take_the_items_of_their_group(task):
-    answer, rows = truth(settings(task)), made(task).interactions
+    answer, rows = truth(settings(task)), made(task).frame()
     users, items = answer.user_groups, answer.item_groups
     share = np.mean([users[u] in items[i] for u, i in zip(rows["user"], rows["item"], strict=True)])
     # cf draws a few items of other groups, the others none
@@ -72,7 +73,7 @@ def test_people_take_the_items_of_their_group(task):
 
 
 def test_most_sensitive_rows_are_of_inclined_people_and_they_are_many(task):
-    answer, rows = truth(settings(task)), made(task).interactions
+    answer, rows = truth(settings(task)), made(task).frame()
     sensitive = rows[rows["item"].isin(answer.sensitive)]
     is_inclined = sensitive["user"].isin(answer.inclined)
     assert is_inclined.mean() > 0.85
@@ -82,7 +83,7 @@ def test_most_sensitive_rows_are_of_inclined_people_and_they_are_many(task):
 
 
 def test_sequences_belong_to_one_user_and_go_with_time(task):
-    rows = made(task).interactions
+    rows = made(task).frame()
     by_sequence = rows.groupby("sequence")
     assert (by_sequence["user"].nunique() == 1).all()
     ordered = rows.sort_values(["sequence", "step"])
@@ -92,7 +93,7 @@ def test_sequences_belong_to_one_user_and_go_with_time(task):
 
 
 def test_items_of_a_user_do_not_repeat_in_cf():
-    assert not made("cf").interactions.duplicated(["user", "item"]).any()
+    assert not made("cf").frame().duplicated(["user", "item"]).any()
 
 
 def hits(guesses: list[list[str]], answers: list[set[str]]) -> float:
@@ -105,7 +106,7 @@ def popular(rows: pd.DataFrame, count: int) -> list[str]:
 
 
 def test_the_last_choice_is_told_by_the_group_and_not_by_popularity():
-    rows = made("cf").interactions
+    rows = made("cf").frame()
     answer = truth(settings("cf"))
     last = rows.groupby("user")["step"].transform("max") == rows["step"]
     known, asked = rows[~last], rows[last]
@@ -124,7 +125,7 @@ def test_the_last_choice_is_told_by_the_group_and_not_by_popularity():
 
 
 def test_the_next_click_is_told_by_the_one_before():
-    rows = made("session_based").interactions.sort_values(["sequence", "step"])
+    rows = made("session_based").frame().sort_values(["sequence", "step"])
     after = rows.groupby("sequence")["item"].shift(-1)
     pairs = rows.assign(after=after).dropna()
     last = ~pairs.duplicated("sequence", keep="last")
@@ -137,7 +138,7 @@ def test_the_next_click_is_told_by_the_one_before():
 
 
 def test_the_next_basket_is_told_by_what_the_person_bought_before():
-    rows = made("next_basket").interactions
+    rows = made("next_basket").frame()
     last = rows.groupby("user")["step"].transform("max") == rows["step"]
     known, asked = rows[~last], rows[last]
     answers = asked.groupby("user")["item"].agg(set)
@@ -149,7 +150,7 @@ def test_the_next_basket_is_told_by_what_the_person_bought_before():
 
 def test_other_sizes(task):
     raw = made(task, num_users=31, num_items=53, num_sensitive=3, num_groups=4)
-    assert raw.interactions["user"].nunique() == 31
+    assert raw.frame()["user"].nunique() == 31
     assert len(raw.categories["sensitive"]) == 3
 
 

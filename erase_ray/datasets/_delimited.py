@@ -1,0 +1,134 @@
+"""Text tables: a header, fields between separators."""
+
+import csv
+import gzip
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from erase_ray.datasets._parse import (
+    Column,
+    Parsed,
+    Scratch,
+    named,
+    parse,
+    quoted,
+)
+from erase_ray.errors import DataError
+
+OTHER_SEPARATORS = ",;\t|"
+
+
+def parse_delimited(
+    path: Path,
+    columns: tuple[Column, ...],
+    scratch: Scratch,
+    *,
+    skip_bad: bool = False,
+    separator: str = ",",
+    quote: str = '"',
+    header: tuple[str, ...] | None = None,
+) -> Parsed:
+    """The wanted columns of a text table.
+
+    Args:
+        path: The file; gzipped if its name ends in ``.gz``.
+        columns: What is wanted; the file may have more, in any order.
+        scratch: Where the result is kept.
+        skip_bad: Leave bad lines out, counted, instead of raising for the first one.
+        separator: One character.
+        quote: Character around fields that hold a separator; empty if there is none.
+        header: Column names of a file without a header line.
+
+    Raises:
+        DataError: See :func:`erase_ray.datasets._parse.parse`; also a header without one of
+            ``columns``.
+    """
+    found = header or _header(path, separator, quote)
+    wanted = [column.name for column in columns]
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise DataError(
+            f"{path.name}, line 1: the header lacks {', '.join(missing)}; it has "
+            f"{', '.join(found)[:200]}{_hint(found, separator)}"
+        )
+    layout = Layout(tuple(found), columns, separator, quote, header is None)
+    return parse(path, layout, scratch, skip_bad)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How to read one text table; see :func:`parse_delimited`."""
+
+    header: tuple[str, ...]
+    columns: tuple[Column, ...]
+    separator: str
+    quote: str
+    has_header: bool
+
+    @property
+    def first_line(self) -> int:
+        """After the header, if there is one."""
+        return 1 + self.has_header
+
+    def identity(self) -> dict[str, Any]:
+        """All fields."""
+        return {"format": "delimited"} | asdict(self)
+
+    def query(self, path: Path) -> str:
+        """The wanted columns."""
+        types = {column.name: column.type for column in self.columns}
+        names = ", ".join(
+            f"{quoted(name)}: {quoted(types.get(name, 'VARCHAR'))}" for name in self.header
+        )
+        picked = ", ".join(_picked(column) for column in self.columns)
+        return (
+            f"SELECT {picked} FROM read_csv({quoted(str(path))}, auto_detect = false, "
+            f"header = {str(self.has_header).lower()}, delim = {quoted(self.separator)}, "
+            f"quote = {quoted(self.quote)}, escape = {quoted(self.quote)}, nullstr = '', "
+            f"columns = {{{names}}}, max_line_size = 16777216, "
+            "timestampformat = '%Y-%m-%d %H:%M:%S', store_rejects = true)"
+        )
+
+    def tests(self) -> list[tuple[str, str]]:
+        """A repeated header, an empty field, a number that is none."""
+        texts = [column for column in self.columns if column.kind == "text"]
+        tests = [
+            (f"{named(c.target)} = {quoted(c.name)}", "the line is the header again")
+            for c in texts[:1]
+            if self.has_header
+        ]
+        for column in self.columns:
+            field = named(column.target)
+            if column.required:
+                tests.append((f"{field} IS NULL", f"{column.name} is empty"))
+            if column.kind == "number":
+                tests.append((f"NOT isfinite({field})", f"{column.name} is not a finite number"))
+        return tests
+
+
+def _picked(column: Column) -> str:
+    value = named(column.name)
+    if column.kind == "time":
+        value = f"epoch({value})::BIGINT"
+    return f"{value} AS {named(column.target)}"
+
+
+def _header(path: Path, separator: str, quote: str) -> list[str]:
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rb") as file:
+            text = file.readline().decode("utf-8-sig")
+    except (OSError, EOFError, UnicodeError) as error:
+        raise DataError(f"{path.name}, line 1: cannot be read ({error})") from error
+    if not text.strip():
+        raise DataError(f"{path.name} is empty; expected a header line")
+    quoting: dict[str, Any] = {"quotechar": quote} if quote else {"quoting": csv.QUOTE_NONE}
+    return [name.strip() for name in next(csv.reader([text], delimiter=separator, **quoting))]
+
+
+def _hint(found: tuple[str, ...] | list[str], separator: str) -> str:
+    if len(found) > 1:
+        return ""
+    others = [other for other in OTHER_SEPARATORS if other != separator and other in found[0]]
+    return f"; are the fields separated by {others[0]!r}, not {separator!r}?" if others else ""
