@@ -72,6 +72,24 @@ class Interactions:
         parts = [order[starts[user] : starts[user + 1]] for user in users]
         return self._take(np.sort(np.concatenate(parts))) if parts else self._take(order[:0])
 
+    def appended(self, other: "Interactions") -> "Interactions":
+        """This table with the rows of ``other``, all of new people, behind it.
+
+        Args:
+            other: Rows whose ids, users and sequences continue those of this table; its sizes are
+                those of the whole.
+
+        Raises:
+            DataError: Something does not continue, or an item is not in this table's catalogue.
+        """
+        _check_continues(self, other)
+        arrays = {
+            field.name: np.concatenate([getattr(self, field.name), getattr(other, field.name)])
+            for field in fields(self)
+            if not field.name.startswith("num_")
+        }
+        return replace(other, **arrays)
+
     def columns(self) -> Iterator[tuple[str, np.ndarray]]:
         """The five data columns by name, in the order in which they are stored."""
         return ((name, getattr(self, name)) for name in COLUMNS)
@@ -103,6 +121,28 @@ def _check(arrays: dict[str, np.ndarray]) -> None:
     key = arrays["sequence"].astype(np.int64) << 32 | arrays["step"]
     if np.any(np.diff(key) < 0):
         raise DataError("interactions must be sorted by sequence and step")
+
+
+def _check_continues(table: Interactions, other: Interactions) -> None:
+    _check(dict(other.columns()))
+    expected = {
+        "row": int(table.row[-1]) + 1 if len(table) else 0,
+        "user": table.num_users,
+        "sequence": table.num_sequences,
+    }
+    for name, first in expected.items():
+        found = getattr(other, name)
+        if len(other) and found.min() != first:
+            raise DataError(
+                f"the {name} ids of the rows to append begin at {found.min()}, expected {first}"
+            )
+    if np.any(np.diff(other.row) != 1):
+        raise DataError("the row ids of the rows to append have gaps")
+    if other.num_items != table.num_items or np.any(other.item >= table.num_items):
+        raise DataError(
+            f"the rows to append have items of a catalogue of {other.num_items}, this table has "
+            f"{table.num_items}"
+        )
 
 
 def _size(ids: np.ndarray) -> int:

@@ -36,6 +36,10 @@ class Split:
         """True for the rows of ``interactions`` that belong to one of ``parts``."""
         return np.isin(self.of(interactions), parts)
 
+    def extended(self, num_rows: int) -> "Split":
+        """The split with ``num_rows`` further rows behind it, all of them train."""
+        return Split(np.append(self.marks, np.zeros(num_rows, self.marks.dtype)))
+
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the marks, in hexadecimal."""

@@ -5,7 +5,10 @@ import os
 import shutil
 import zipfile
 import zlib
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
+
+_LARGE_BYTES = 1 << 26
 
 
 class SourceError(Exception):
@@ -13,7 +16,19 @@ class SourceError(Exception):
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """SHA-256 of a file, in hexadecimal; a large one is read once as long as it is the same."""
+    facts = path.stat()
+    if facts.st_size < _LARGE_BYTES:
+        return _digest(path)
+    return _known_digest(path, (facts.st_size, facts.st_mtime_ns, facts.st_ino))
+
+
+@lru_cache
+def _known_digest(path: Path, _: tuple[int, int, int]) -> str:
+    return _digest(path)
+
+
+def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

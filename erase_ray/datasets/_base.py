@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from erase_ray.datasets._about import About
+from erase_ray.datasets._about import About, RawFile
 from erase_ray.datasets._raw import RawData
 from erase_ray.datasets._scratch import Scratch
 from erase_ray.registry import Registry
@@ -61,6 +61,11 @@ class Dataset(ABC):
     @abstractmethod
     def task(self) -> str:
         """Name of the task that the dataset serves."""
+
+    @property
+    def own_files(self) -> tuple[RawFile, ...]:
+        """Files that the settings name, for a dataset whose files are the user's own."""
+        return ()
 
     @abstractmethod
     def read(self, files: dict[str, Path], scratch: Scratch) -> RawData:

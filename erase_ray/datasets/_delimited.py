@@ -44,7 +44,7 @@ def parse_delimited(
         DataError: See :func:`erase_ray.datasets._parse.parse`; also a header without one of
             ``columns``.
     """
-    found = header or _header(path, separator, quote)
+    found = header or read_header(path, separator, quote)
     wanted = [column.name for column in columns]
     missing = [name for name in wanted if name not in found]
     if missing:
@@ -114,7 +114,12 @@ def _picked(column: Column) -> str:
     return f"{value} AS {named(column.target)}"
 
 
-def _header(path: Path, separator: str, quote: str) -> list[str]:
+def read_header(path: Path, separator: str, quote: str) -> list[str]:
+    """Column names in the first line of a text table.
+
+    Raises:
+        DataError: The file cannot be read or has no first line.
+    """
     opened = gzip.open if path.suffix == ".gz" else open
     try:
         with opened(path, "rb") as file:

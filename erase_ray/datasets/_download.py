@@ -1,4 +1,4 @@
-"""Bring an archive from the web or a wheel from a package index to the local disk."""
+"""Bring a file from the web or a wheel from a package index to the local disk."""
 
 import logging
 import subprocess
@@ -40,6 +40,16 @@ def download(source: Source, folder: Path) -> Path:
         archive.unlink()
         raise
     return archive
+
+
+def download_file(address: str, part: Path) -> None:
+    """Bring a file of unknown checksum to ``part``; what broke off before goes on there.
+
+    Raises:
+        SourceError: It cannot be reached, or breaks off again.
+    """
+    logger.info("downloading %s", address)
+    _from_web(address, part)
 
 
 def _from_web(address: str, part: Path) -> Path:

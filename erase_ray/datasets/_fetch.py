@@ -4,9 +4,17 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from erase_ray.datasets._about import RawFile
 from erase_ray.datasets._archives import SourceError, base_name, sha256_of, verify
-from erase_ray.datasets._base import Source
+from erase_ray.datasets._base import Dataset, Source
 from erase_ray.datasets._download import PYPI, download
+from erase_ray.datasets._own_files import (
+    check_downloads,
+    described,
+    find_files,
+    missing_files,
+    own_folders,
+)
 from erase_ray.datasets._raw_cache import RawCache
 from erase_ray.errors import FetchError
 
@@ -40,6 +48,57 @@ def fetch(
         return found or _from_cache(sources, raw) or _from_sources(sources, raw, faults)
     except OSError as error:
         raise FetchError(f"cannot keep raw files: {error.strerror} ({error.filename})") from error
+
+
+def raw_files(
+    dataset: type[Dataset],
+    cache: str | Path,
+    local: Path | None = None,
+    own: Sequence[RawFile] = (),
+) -> dict[str, Path]:
+    """Local path of each raw file of a dataset, by the name under which its reader gets it.
+
+    Files that ``about`` lists are taken from ``local``, then from the folders that
+    :func:`own_folders` names; they are used as they are. What ``sources`` list is verified and
+    fetched as :func:`fetch` does, unless the user's files are enough. Files that the settings of
+    a dataset name (``own``) are also looked for in the working directory.
+
+    Raises:
+        FetchError: A file is missing; the one line names each missing file with its address.
+    """
+    listed = own or (dataset.about.files if dataset.about else ())
+    found = find_files(own, Path())
+    for folder in reversed(own_folders(cache, dataset.name)):
+        kept = find_files(listed, folder)
+        check_downloads(folder, list(kept.values()))
+        found |= kept
+    found |= find_files(listed, local) if local else {}
+    if dataset.sources:
+        return _beside_sources(dataset, cache, local, found)
+    missing = missing_files(listed, found)
+    if missing:
+        raise FetchError(_missing(dataset, missing, local or own_folders(cache, dataset.name)[0]))
+    return found
+
+
+def _beside_sources(
+    dataset: type[Dataset], cache: str | Path, local: Path | None, found: dict[str, Path]
+) -> dict[str, Path]:
+    """What the user has of another release, or else the sources and that."""
+    verified = {base_name(member) for source in dataset.sources for member in source.members}
+    other = {name: path for name, path in found.items() if base_name(name) not in verified}
+    listed = dataset.about.files if dataset.about else ()
+    enough = bool(other) and not missing_files(listed, other)
+    return other if enough else fetch(dataset.sources, cache, local) | other
+
+
+def _missing(dataset: type[Dataset], missing: list[RawFile], folder: Path) -> str:
+    names = ", ".join(described(file) for file in missing)
+    page = dataset.about.address if dataset.about else ""
+    return (
+        f"{dataset.name} lacks {len(missing)} of its raw files in {folder}: {names}. "
+        f"Download page: {page}; 'erase-ray datasets fetch {dataset.name}' says more"
+    )
 
 
 def _from_cache(sources: Sequence[Source], raw: RawCache) -> dict[str, Path]:

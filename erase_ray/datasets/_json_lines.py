@@ -54,10 +54,12 @@ class JsonLines:
         lines = (
             f"read_csv({quoted(str(path))}, header = false, auto_detect = false, "
             "columns = {'line': 'VARCHAR'}, delim = '\x01', quote = '', escape = '', "
-            f"max_line_size = {MAX_LINE_BYTES}, strict_mode = false, store_rejects = true)"
+            f"max_line_size = {MAX_LINE_BYTES}, buffer_size = {MAX_LINE_BYTES}, "
+            "strict_mode = false, store_rejects = true)"
         )
         judged = (
-            "SELECT line, CASE WHEN trim(coalesce(line, '')) <> '' THEN json_valid(line) END "
+            "SELECT line, CASE WHEN trim(coalesce(line, '')) <> '' "
+            "THEN json_valid(line) AND starts_with(ltrim(line), '{') END "
             f"AS is_json FROM {lines}"
         )
         wanted = json.dumps({column.name: _structure(column.kind) for column in self.columns})

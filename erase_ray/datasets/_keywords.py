@@ -1,141 +1,116 @@
-"""Sensitive films by keyword: signals counted per film."""
+r"""Sensitive items by keyword: signals counted per item, the same in Python and in DuckDB.
+
+A text field with several values (tags, genres, shelves) is one text with a value a line, see
+``SEPARATOR``; no keyword holds a line break, so nothing is found across two values.
+
+Case is ignored for the letters A to Z, and ``\b`` knows only the word characters ``[0-9A-Za-z_]``.
+Patterns spell the case out (``[kK]``) because the two engines fold other letters differently: with
+their own switch RE2 lets the Kelvin sign pass for a k, and Python a dotless i for an i.
+"""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+SEPARATOR = "\n"
+"""Between the values of a field that has several."""
+
+
+@dataclass(frozen=True)
+class Keywords:
+    """What to look for in one field; one hit is enough.
+
+    Args:
+        words: Matched as whole words.
+        parts: Matched anywhere.
+        lines: Matched as whole values of the field.
+    """
+
+    words: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        assert self.words or self.parts or self.lines, "there is nothing to look for"
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression that means the same to RE2 and to `re` with ``re.ASCII``."""
+        words = [rf"\b{_any_case(word)}\b" for word in self.words]
+        lines = [f"(?m:^{_any_case(line)}$)" for line in self.lines]
+        return "|".join([*words, *map(_any_case, self.parts), *lines])
+
+    def matches(self, texts: Iterable[str | None]) -> np.ndarray:
+        """True where a text has a hit, shape ``(T,)``; None has none."""
+        search = re.compile(self.pattern, re.ASCII).search
+        return np.array([text is not None and bool(search(text)) for text in texts], bool)
+
+    def sql(self, text: str) -> str:
+        """The same as a DuckDB expression that is never NULL.
+
+        Args:
+            text: An SQL expression for the text; NULL has no hit.
+        """
+        return f"coalesce(regexp_matches({text}, {_quoted(self.pattern)}), false)"
+
 
 @dataclass(frozen=True)
 class Rule:
-    """What makes a film belong to a category; case is ignored everywhere.
-
-    A film gives one signal if its title holds one of ``words`` as a whole word or one of ``parts``
-    anywhere, and one if it has one of ``genres``. It belongs with ``min_signals`` of them.
+    """What makes an item belong to a category.
 
     Args:
-        words: Matched as whole words of the title.
-        parts: Matched anywhere in the title.
-        genres: Matched as whole genres.
-        min_signals: Number of different signals that it takes.
+        fields: What to look for in each field; a field with a hit is one signal, however many
+            hits it has.
+        min_signals: Number of signals that it takes.
     """
 
-    words: tuple[str, ...]
-    parts: tuple[str, ...]
-    genres: tuple[str, ...] = ()
+    fields: Mapping[str, Keywords]
     min_signals: int = 1
 
-    def matches(self, titles: Iterable[str], genres: Iterable[tuple[str, ...]]) -> np.ndarray:
-        """True for the films that belong, shape ``(F,)``.
+    def matches(self, texts: Mapping[str, Iterable[str | None]]) -> np.ndarray:
+        """True for the items that belong, shape ``(M,)``.
 
         Args:
-            titles: Title of each film.
-            genres: Genres of each film.
+            texts: Text of each item by field, at least one field of the rule; a field that is not
+                given gives no signal.
         """
-        pattern = re.compile(_either(self.words, self.parts), re.IGNORECASE)
-        wanted = {genre.lower() for genre in self.genres}
-        in_title = np.array([bool(pattern.search(title)) for title in titles], int)
-        in_genre = np.array([any(g.lower() in wanted for g in names) for names in genres], int)
-        return in_title + in_genre >= self.min_signals
+        hits_FM = [
+            words.matches(texts[name]) for name, words in self.fields.items() if name in texts
+        ]
+        return np.sum(hits_FM, axis=0) >= self.min_signals
 
 
-RULES = {
-    "health": Rule(
-        words=("suicide", "depression", "ptsd", "schizophrenia"),
-        parts=(
-            "mental health",
-            "mental illness",
-            "psychiatric",
-            "psychiatrist",
-            "bipolar",
-            "self harm",
-            "self-harm",
-            "overdose",
-            "addiction",
-            "rehab",
-            "insanity",
-            "insane",
-            "asylum",
-            "institutionalized",
-            "psychosis",
-            "psychotic",
-            "mental hospital",
-            "mental institution",
-        ),
-    ),
-    "violence": Rule(
-        words=("kill", "murder", "death", "blood", "gun", "weapon", "war", "fight"),
-        parts=(
-            "violence",
-            "violent",
-            "brutal",
-            "torture",
-            "massacre",
-            "slaughter",
-            "revenge",
-            "attack",
-            "shoot",
-            "assassin",
-            "gangster",
-            "mafia",
-            "criminal",
-            "crime",
-            "homicide",
-            "execution",
-            "terrorist",
-            "battle",
-            "combat",
-            "warfare",
-            "destruction",
-            "explosion",
-            "bomb",
-            "hostage",
-        ),
-        genres=("Horror", "Thriller", "War", "Crime"),
-        min_signals=2,
-    ),
-    "extreme_violence": Rule(
-        words=("torture", "massacre", "slaughter", "execution", "homicide"),
-        parts=(
-            "extreme violence",
-            "graphic violence",
-            "brutal murder",
-            "serial killer",
-            "psychopath",
-            "sadistic",
-            "gore",
-            "cannibal",
-            "saw",
-            "hostel",
-            "torture porn",
-            "snuff",
-            "beheading",
-            "dismemberment",
-        ),
-        genres=("Horror",),
-        min_signals=2,
-    ),
-    "explicit": Rule(
-        words=("sex", "nude", "erotic", "porn"),
-        parts=(
-            "explicit",
-            "adult",
-            "mature",
-            "sexual",
-            "xxx",
-            "nsfw",
-            "uncensored",
-            "erotic",
-            "sensual",
-            "nudity",
-        ),
-    ),
-}
-"""The rules for MovieLens as far as title and genre allow; user tags, a third signal, are not in
-the small releases."""
+def signals_sql(rule: Rule, columns: Mapping[str, str]) -> str:
+    """A rule as a DuckDB expression that is true or false, never NULL.
+
+    Args:
+        rule: The rule.
+        columns: The SQL expression of each text field by the rule's name for it, such as
+            ``{"title": "title", "tags": "string_agg(tag, chr(10))"}``; a field that is not given
+            gives no signal.
+    """
+    hits = [words.sql(columns[name]) for name, words in rule.fields.items() if name in columns]
+    if not hits:
+        return "false"
+    return f"({' + '.join(f'{hit}::INTEGER' for hit in hits)}) >= {rule.min_signals}"
 
 
-def _either(words: tuple[str, ...], parts: tuple[str, ...]) -> str:
-    whole = [rf"\b{re.escape(word)}\b" for word in words]
-    return "|".join([*whole, *map(re.escape, parts)])
+def categories_sql(rules: Mapping[str, Rule], columns: Mapping[str, str]) -> str:
+    """The part of a SELECT that has one boolean column a rule, called like its category."""
+    named = [f'{signals_sql(rule, columns)} AS "{name}"' for name, rule in rules.items()]
+    return ", ".join(named)
+
+
+def _any_case(text: str) -> str:
+    return "".join(
+        f"[{letter.lower()}{letter.upper()}]"
+        if letter.isascii() and letter.isalpha()
+        else re.escape(letter)
+        for letter in text
+    )
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

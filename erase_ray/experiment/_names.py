@@ -12,6 +12,11 @@ def data_folder(dataset: str, key: str) -> str:
     return f"data/{_part(dataset)}/{_part(key)}"
 
 
+def chain_folder(dataset: str, key: str, chain: str) -> str:
+    """Folder of a chain of requests on a prepared dataset."""
+    return f"{data_folder(dataset, key)}/chains/{_part(chain)}"
+
+
 def cell_folder(key: str) -> str:
     """Folder of a cell."""
     return f"cells/{_part(key)[:2]}/{key}"

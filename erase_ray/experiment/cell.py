@@ -12,7 +12,7 @@ from erase_ray.registry import Registry
 from erase_ray.scenarios import SCENARIOS, Scenario
 from erase_ray.settings import Frozen, checked
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the training loop, the evaluation or the stored tables change their numbers."""
 
 
@@ -52,7 +52,8 @@ class Cell(Frozen):
     """One run of one method; its key is a hash of all that can change its result.
 
     ``method`` may also be ``base`` (train the base model; ``scenario`` is then None unless the
-    scenario poisons the training data) or ``original`` (measure it). ``mark`` (1 to 4) is set for
+    scenario poisons the training data, and has then the defaults in what does not matter to the
+    poison) or ``original`` (measure it). ``mark`` (1 to 4) is set for
     methods that train anew and do one mark a cell, and None for chains, which pass all four.
     """
 
@@ -88,7 +89,15 @@ class Cell(Frozen):
     @property
     def base(self) -> "Cell":
         """The cell that trains the base model this one starts from."""
-        return self.model_copy(update={"scenario": None, "method": Part(name=BASE), "mark": None})
+        scenario = _poisoning(self.scenario) if self.scenario else None
+        changes = {"scenario": scenario, "method": Part(name=BASE), "mark": None}
+        return self.model_copy(update=changes)
+
+    @property
+    def chain_key(self) -> str:
+        """Key of the chain of requests that the cell serves; it must have a scenario."""
+        assert self.scenario is not None
+        return chain_key(self.dataset, self.scenario, self.seed)
 
     @property
     def label(self) -> str:
@@ -107,7 +116,7 @@ class Cell(Frozen):
     def make_scenario(self) -> Scenario:
         """The scenario; the cell must have one."""
         assert self.scenario is not None
-        return self.scenario.build(SCENARIOS)
+        return make_scenario(self.scenario, self.make_dataset().task)
 
     def make_method(self) -> Method:
         """The method; not for ``base`` and ``original``."""
@@ -123,6 +132,27 @@ def data_key(dataset: Part) -> str:
     """Key of a prepared dataset: a hash of its settings, its version and its sources."""
     sources = [source.sha256 for source in DATASETS.get(dataset.name).sources]
     return _digest({"format": FORMAT, "dataset": dataset.identity(DATASETS), "sources": sources})
+
+
+def chain_key(dataset: Part, scenario: Part, seed: int) -> str:
+    """Key of a chain of requests: a hash of the data's key, the scenario and the seed."""
+    identity = scenario.identity(SCENARIOS)
+    return _digest({"data": data_key(dataset), "scenario": identity, "seed": seed})
+
+
+def make_scenario(scenario: Part, task: str) -> Scenario:
+    """The scenario for data of a task."""
+    return scenario.build(SCENARIOS, task)
+
+
+def _poisoning(scenario: Part) -> Part | None:
+    """The scenario as its poison depends on it; None if it makes none."""
+    kind = SCENARIOS.get(scenario.name)
+    if not kind.poisons:
+        return None
+    fields = kind.Settings.model_fields
+    defaults = {name: fields[name].default for name in kind.chain_only}
+    return scenario.model_copy(update={"settings": scenario.settings | defaults})
 
 
 def _digest(value: Any) -> str:

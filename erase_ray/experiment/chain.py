@@ -51,8 +51,10 @@ class ChainRunner:
         """
         marks = self.setting.chain.marks
         forgotten = np.zeros(0, np.int64)
+        users = np.concatenate([spec.users for spec in specs])
+        ends = np.cumsum([len(spec.users) for spec in specs])
         for position, spec in enumerate(specs):
-            record = self._serve_one(spec, forgotten, specs[: position + 1])
+            record = self._serve_one(spec, forgotten, users[: ends[position]])
             record["mark"] = next(k for k, served in enumerate(marks, 1) if position < served)
             self.records.append(record)
             forgotten = np.concatenate([forgotten, spec.rows])
@@ -62,9 +64,8 @@ class ChainRunner:
             record["seconds_save"] = time.perf_counter() - started
 
     def serve_merged(self, spec: RequestSpec, mark: int) -> None:
-        """Serve the requests up to ``mark`` as the one request ``spec``."""
-        asked = self.setting.chain.requests[: self.setting.chain.marks[mark - 1]]
-        record = self._serve_one(spec, np.zeros(0, np.int64), asked)
+        """Serve all requests up to ``mark`` as the one request ``spec``."""
+        record = self._serve_one(spec, np.zeros(0, np.int64), spec.users)
         self.records.append(record | {"mark": mark})
 
     def frame(self) -> pd.DataFrame:
@@ -72,7 +73,7 @@ class ChainRunner:
         return pd.DataFrame(self.records, columns=list(REQUESTS))
 
     def _serve_one(
-        self, spec: RequestSpec, forgotten: np.ndarray, asked: tuple[RequestSpec, ...]
+        self, spec: RequestSpec, forgotten: np.ndarray, asked: np.ndarray
     ) -> dict[str, Any]:
         started = time.perf_counter()
         request = self._request(spec, forgotten, asked)
@@ -95,22 +96,24 @@ class ChainRunner:
             "seconds_data": ready - started,
             "seconds_algorithm": done - ready,
             "seconds_save": 0.0,
-            "details": json.dumps(outcome.details, sort_keys=True),
+            "details": json.dumps(_details(spec, outcome), sort_keys=True),
         }
 
-    def _request(
-        self, spec: RequestSpec, forgotten: np.ndarray, asked: tuple[RequestSpec, ...]
-    ) -> Request:
-        users = torch.tensor([other.user for other in asked], device=self.setting.device)
+    def _request(self, spec: RequestSpec, forgotten: np.ndarray, asked: np.ndarray) -> Request:
         return Request(
             spec=spec,
             forgotten=forgotten,
             world=self.world,
-            asked=users,
+            asked=torch.as_tensor(asked.astype(np.int64), device=self.setting.device),
             training_size=self.training_size,
             seed=seeds.derive(self.setting.cell.seed, "request", spec.id),
             deadline=Deadline(self.limit_s),
         )
+
+
+def _details(spec: RequestSpec, outcome: Outcome) -> dict[str, float]:
+    merged = {"num_wishes": float(spec.num_wishes)} if spec.num_wishes > 1 else {}
+    return outcome.details | merged
 
 
 def attempt(method: Method, model: Model, request: Request) -> tuple[Outcome, float]:

@@ -1,6 +1,5 @@
 """Ask a model everything that is measured at a mark, and turn the answers into rows."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,15 +49,18 @@ class Measurements:
         return pd.DataFrame(self.results, columns=list(RESULTS)), ranked
 
     def _chosen(self, asks: str, queries: Queries, mark: int) -> np.ndarray:
-        """Positions of the queries that count at ``mark``: all tests, the requesters so far."""
+        """Positions of the queries that count at ``mark``: all tests, the people probed so far."""
         if asks == "test":
             return np.arange(len(queries))
-        served = self.setting.chain.requests[: self.setting.chain.marks[mark - 1]]
-        return np.flatnonzero(np.isin(queries.users, [request.user for request in served]))
+        return np.flatnonzero(np.isin(queries.users, self.setting.chain.probed_at(mark)))
 
     def _write(self, mark: int, asks: str, queries: "Asked", ranked_QK: np.ndarray) -> None:
-        self.ranked.append(_ranked_frame(mark, asks, queries, ranked_QK))
-        answers = Answers(ranked_QK, queries.relevant, self.setting.chain.items)
+        if len(ranked_QK):
+            self.ranked.append(_ranked_frame(mark, asks, queries, ranked_QK))
+        items_I = self.setting.chain.items_at(mark)
+        if asks == "probe" and not self.setting.chain.items.any():
+            return
+        answers = Answers(ranked_QK, queries.relevant, items_I)
         test_hash = self.test_hash if asks == "test" else self.probe_hash
         for found in measure(answers, metrics(asks), KS):
             self.results.append(
@@ -83,17 +85,15 @@ def metrics(asks: str) -> list[Metric]:
 
 def identity(setting: Setting, mark: int) -> dict[str, Any]:
     """The columns of a result row that say what was measured."""
-    cell = setting.cell
-    scenario = cell.scenario
-    assert scenario is not None
+    cell, scenario = setting.cell, setting.scenario
     return {
         "task": setting.data.task,
         "dataset": cell.dataset.name,
         "model": cell.model.name,
         "method": cell.method.name,
         "scenario": scenario.name,
-        "category": str(scenario.settings.get("category", "")),
-        "fraction": float(scenario.settings.get("fraction", math.nan)),
+        "category": scenario.category,
+        "fraction": scenario.fraction,
         "seed": cell.seed,
         "mark": mark,
         "cell": cell.key,

@@ -1,37 +1,29 @@
 """Execute one node of a plan against the store: prepare a dataset, or run a cell."""
 
 import logging
-import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 
 from erase_ray.data.interactions import Interactions
-from erase_ray.data.prepare import prepare
-from erase_ray.datasets import DATASETS
-from erase_ray.datasets._fetch import fetch
-from erase_ray.experiment.cell import Cell, Part, data_key
+from erase_ray.data.prepared import Prepared
+from erase_ray.experiment.cell import Cell, Part, chain_key, data_key, make_scenario
 from erase_ray.experiment.chain import ChainRunner
 from erase_ray.experiment.costs import request_costs, training_costs
 from erase_ray.experiment.measure import Measurements, identity
+from erase_ray.experiment.preparing import Places, find_raw, read_and_prepare
 from erase_ray.experiment.results import BASE, ORIGINAL, RANKED, REQUESTS, RESULTS
-from erase_ray.experiment.setting import Setting
+from erase_ray.experiment.setting import Setting, build_chain
 from erase_ray.experiment.store import CellRecord, Store
 from erase_ray.methods._request import World
 from erase_ray.models import Model
-from erase_ray.scenarios import SCENARIOS, RequestSpec
 from erase_ray.scenarios._base import NUM_MARKS
-from erase_ray.tasks import TASKS
 from erase_ray.training import TrainingRecord, train
 
 logger = logging.getLogger(__name__)
-
-RAW_DATA = "ERASE_RAY_RAW"
-"""Environment variable: a folder with raw files that is looked in before any download."""
 
 
 def run_node(node: dict[str, Any], storage: str) -> dict[str, Any]:
@@ -40,7 +32,7 @@ def run_node(node: dict[str, Any], storage: str) -> dict[str, Any]:
     Args:
         node: ``{"kind": "data", "dataset": ..., "asks": [{"scenario": ..., "seed": ...}, ...]}`` or
             ``{"kind": "cell", "cell": ...}``, the values as plain dicts of a :class:`Part` and a
-            :class:`Cell`. Scenarios that ``asks`` lists are tried before the data are stored.
+            :class:`Cell`. Chains that ``asks`` lists are made before the data are stored.
         storage: Address of the store.
 
     Returns:
@@ -60,24 +52,44 @@ def run_node(node: dict[str, Any], storage: str) -> dict[str, Any]:
 
 
 def prepare_data(dataset: Part, store: Store, asks: list[dict[str, Any]] | None = None) -> bool:
-    """Fetch, read and prepare a dataset into the store; False if it was there.
+    """Prepare a dataset, and the chains that ``asks`` lists, into the store.
+
+    Returns:
+        False if all of it was there.
 
     Raises:
         ScenarioError: One of ``asks`` is impossible with these data; nothing is stored then.
     """
     key = data_key(dataset)
-    if store.has_data(dataset.name, key):
+    lacking = _lacking(dataset, store, asks or [])
+    is_stored = store.has_data(dataset.name, key)
+    if is_stored and not lacking:
         return False
-    reader = dataset.build(DATASETS)
-    local = os.environ.get(RAW_DATA)
-    files = fetch(reader.sources, store.child("data"), Path(local) if local else None)
-    split = TASKS.get(reader.task)().split
-    data = prepare(reader, reader.read(files), split)
-    for ask in asks or []:
-        scenario = Part(**ask["scenario"]).build(SCENARIOS)
-        scenario.build(data.interactions, data.split, data.catalogue, ask["seed"])
-    store.put_data(data, key)
+    data = store.get_data(dataset.name, key) if is_stored else _prepared(dataset, store)
+    chains = {
+        name: build_chain(make_scenario(scenario, data.task), data, seed)
+        for name, (scenario, seed) in lacking.items()
+    }
+    if not is_stored:
+        store.put_data(data, key)
+    for name, chain in chains.items():
+        store.put_chain(dataset.name, key, name, chain)
     return True
+
+
+def _lacking(
+    dataset: Part, store: Store, asks: list[dict[str, Any]]
+) -> dict[str, tuple[Part, int]]:
+    """Scenario and seed of the chains that the store does not have, by their keys."""
+    asked = [(Part(**ask["scenario"]), ask["seed"]) for ask in asks]
+    chains = {chain_key(dataset, scenario, seed): (scenario, seed) for scenario, seed in asked}
+    key = data_key(dataset)
+    return {k: v for k, v in chains.items() if not store.has_chain(dataset.name, key, k)}
+
+
+def _prepared(dataset: Part, store: Store) -> Prepared:
+    places = Places.of_jobs(store)
+    return read_and_prepare(dataset, find_raw(dataset, places), places.scratch)
 
 
 def run_cell(cell: Cell, store: Store, device: torch.device | None = None) -> bool:
@@ -123,9 +135,8 @@ def _run_retrained(setting: Setting, store: Store) -> CellRecord:
     mark = setting.cell.mark
     assert mark is not None
     model, log = setting.fresh_model(), []
-    rows = setting.chain.rows(setting.chain.marks[mark - 1])
     runner = _chain_runner(setting, model, log)
-    runner.serve_merged(RequestSpec(0, -1, rows), mark)
+    runner.serve_merged(setting.chain.merged(mark), mark)
     measurements = Measurements(setting, model)
     measurements.take(mark)
     requests = runner.frame()
@@ -161,7 +172,7 @@ def _run_chain(setting: Setting, store: Store) -> CellRecord:
 
 def _chain_runner(setting: Setting, model: Model, log: list[dict[str, Any]]) -> ChainRunner:
     cut = setting.cut(model)
-    task, interactions, split = setting.task, setting.interactions, setting.data.split
+    task, interactions, split = setting.task, setting.interactions, setting.split
     world = World(
         task=task,
         interactions=interactions,
@@ -187,7 +198,7 @@ def _train(
         model,
         setting.task,
         interactions,
-        setting.data.split,
+        setting.split,
         cell.training,
         cell.seed,
         setting.device,

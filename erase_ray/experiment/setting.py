@@ -10,11 +10,12 @@ import torch
 from erase_ray.data.interactions import Interactions
 from erase_ray.data.prepared import Prepared
 from erase_ray.data.split import Part as SplitPart
+from erase_ray.data.split import Split
 from erase_ray.errors import StoreError
 from erase_ray.experiment.cell import Cell
 from erase_ray.experiment.store import Store
 from erase_ray.models import Model, Shape
-from erase_ray.scenarios import Chain
+from erase_ray.scenarios import Chain, Scenario
 from erase_ray.tasks import TASKS, Cut, Queries, Task
 
 
@@ -26,6 +27,7 @@ class Setting:
     data: Prepared
     task: Task
     device: torch.device
+    store: Store
 
     @classmethod
     def load(cls, cell: Cell, store: Store, device: torch.device) -> "Setting":
@@ -40,19 +42,40 @@ class Setting:
                 f"the store has no prepared dataset '{name}' ({key[:12]}); prepare it first"
             )
         data = store.get_data(name, key)
-        return cls(cell, data, TASKS.get(data.task)(), device)
+        return cls(cell, data, TASKS.get(data.task)(), device, store)
 
-    @property
+    @cached_property
     def interactions(self) -> Interactions:
-        """The full table."""
-        return self.data.interactions
+        """All that the base model is trained on: the full table, and behind it the fakes."""
+        real, poison = self.data.interactions, self._poison
+        return real if poison is None else real.appended(poison)
+
+    @cached_property
+    def split(self) -> Split:
+        """The mark of every row of :attr:`interactions`; fakes are train."""
+        split, poison = self.data.split, self._poison
+        return split if poison is None else split.extended(len(poison))
+
+    @cached_property
+    def scenario(self) -> Scenario:
+        """The cell's scenario."""
+        return self.cell.make_scenario()
 
     @cached_property
     def chain(self) -> Chain:
-        """The requests of the cell's scenario."""
-        scenario = self.cell.make_scenario()
-        data = self.data
-        return scenario.build(data.interactions, data.split, data.catalogue, self.cell.seed)
+        """The requests of the scenario, from the store; made and stored if they are not there."""
+        where = (self.cell.dataset.name, self.cell.data_key, self.cell.chain_key)
+        if not self.store.has_chain(*where):
+            chain = build_chain(self.scenario, self.data, self.cell.seed)
+            self.store.put_chain(*where, chain)
+            return chain
+        return self.store.get_chain(*where)
+
+    @property
+    def _poison(self) -> Interactions | None:
+        if self.cell.scenario is None or not self.scenario.poisons:
+            return None
+        return self.chain.poison
 
     def fresh_model(self) -> Model:
         """A model with tables of the full size; its weights are still to be set."""
@@ -76,13 +99,21 @@ class Setting:
         return self.interactions.without(self.chain.rows())
 
     def test_queries(self, model: Model) -> Queries:
-        """Test rows that no request names, with histories that show nothing forgotten."""
-        return self.task.queries(self.cleaned, self.data.split, SplitPart.TEST, self.cut(model))
+        """Test rows that no request names, with histories that show nothing forgotten or fake."""
+        return self.task.queries(self.cleaned, self.split, SplitPart.TEST, self.cut(model))
 
     def probe_queries(self, model: Model) -> Queries:
-        """One query for each requester, over his or her cleaned history."""
-        users = self.chain.probe
-        return self.task.probe(self.cleaned, self.data.split, users, self.cut(model))
+        """One query for each person to probe, over his or her cleaned history."""
+        return self.task.probe(self.cleaned, self.split, self.chain.probe, self.cut(model))
+
+
+def build_chain(scenario: Scenario, data: Prepared, seed: int) -> Chain:
+    """The chain of a scenario on prepared data.
+
+    Raises:
+        ScenarioError: No request can be made, with the reason.
+    """
+    return scenario.build(data.interactions, data.split, data.catalogue, seed)
 
 
 def queries_hash(queries: Queries) -> str:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -13,7 +13,7 @@ from torch import Tensor
 from erase_ray.data.files import from_files, to_files
 from erase_ray.data.prepared import Prepared
 from erase_ray.errors import StoreError
-from erase_ray.experiment import weights
+from erase_ray.experiment import chain_files, weights
 from erase_ray.experiment._address import scrubbed, without_secrets
 from erase_ray.experiment._commit import (
     MANIFEST,
@@ -23,9 +23,10 @@ from erase_ray.experiment._commit import (
     to_json_lines,
 )
 from erase_ray.experiment._events import EventStream, read_events
-from erase_ray.experiment._names import cell_folder, data_folder, run_path
+from erase_ray.experiment._names import cell_folder, chain_folder, data_folder, run_path
 from erase_ray.experiment._open import open_blobs
 from erase_ray.experiment.tables import SCHEMAS, from_parquet, to_parquet
+from erase_ray.scenarios import Chain
 
 _READERS = 16
 
@@ -115,6 +116,8 @@ class Store:
             "num_items": table.num_items,
             "num_sequences": table.num_sequences,
             "split_hash": prepared.split.hash,
+            "counts": list(prepared.counts.items()),  # pairs, as manifests sort their keys
+            "raw": prepared.raw,
         }
         return commit(self._blobs, data_folder(prepared.dataset, key), to_files(prepared), facts)
 
@@ -127,11 +130,63 @@ class Store:
         folder = data_folder(dataset, key)
         manifest = read_manifest(self._blobs, folder)
         files = {n: read_file(self._blobs, folder, n, manifest) for n in manifest["files"]}
-        return from_files(files, manifest["dataset"], manifest["task"])
+        prepared = from_files(files, manifest["dataset"], manifest["task"])
+        return replace(prepared, counts=dict(manifest["counts"]), raw=manifest["raw"])
 
     def data_manifest(self, dataset: str, key: str) -> dict[str, Any]:
         """Sizes, split hash and files of a prepared dataset."""
         return read_manifest(self._blobs, data_folder(dataset, key))
+
+    def data_keys(self, dataset: str) -> list[str]:
+        """Keys of all complete preparations of a dataset, sorted."""
+        names = self._blobs.names(f"data/{dataset}")
+        parts = [name.split("/") for name in names]
+        return sorted(part[2] for part in parts if len(part) == 4 and part[3] == MANIFEST)
+
+    def drop_data(self, dataset: str, key: str) -> None:
+        """Take a prepared dataset and its chains out of the store, manifests first."""
+        names = self._blobs.names(data_folder(dataset, key))
+        for name in sorted(names, key=lambda name: not name.endswith(f"/{MANIFEST}")):
+            self._blobs.remove(name)
+
+    def has_chain(self, dataset: str, key: str, chain: str) -> bool:
+        """True if the chain of requests on a prepared dataset is complete."""
+        return self._blobs.exists(f"{chain_folder(dataset, key, chain)}/{MANIFEST}")
+
+    def put_chain(self, dataset: str, key: str, chain: str, content: Chain) -> bool:
+        """Store a chain of requests; False if another writer came first.
+
+        Args:
+            dataset: Name of the dataset.
+            key: Key of the prepared dataset.
+            chain: Key of the chain.
+            content: The chain.
+        """
+        facts = {"key": chain, "dataset": dataset, "data_key": key} | chain_files.facts(content)
+        folder = chain_folder(dataset, key, chain)
+        return commit(self._blobs, folder, chain_files.to_files(content), facts)
+
+    def get_chain(self, dataset: str, key: str, chain: str) -> Chain:
+        """A chain of requests, equal to the one that was stored to the last bit of its hash.
+
+        Raises:
+            StoreError: It is not there, a file has the wrong checksum, or the chain's own hash is
+                another than that of its manifest.
+        """
+        folder = chain_folder(dataset, key, chain)
+        manifest = read_manifest(self._blobs, folder)
+        files = {n: read_file(self._blobs, folder, n, manifest) for n in manifest["files"]}
+        content = chain_files.from_files(files, manifest)
+        if content.hash != manifest["hash"]:
+            raise StoreError(
+                f"{folder} at {self.uri} has the hash {content.hash[:12]}, its manifest says "
+                f"{manifest['hash'][:12]}; delete the folder and run the same command again"
+            )
+        return content
+
+    def chain_manifest(self, dataset: str, key: str, chain: str) -> dict[str, Any]:
+        """Hash, marks and counts of a chain of requests."""
+        return read_manifest(self._blobs, chain_folder(dataset, key, chain))
 
     def has_cell(self, key: str) -> bool:
         """True if the cell is committed."""

@@ -1,5 +1,5 @@
 """Scenarios: who asks for what, one file each."""
 
-from erase_ray.scenarios._base import SCENARIOS, Chain, RequestSpec, Scenario
+from erase_ray.scenarios._base import SCENARIOS, Chain, ChainSettings, RequestSpec, Scenario
 
-__all__ = ["SCENARIOS", "Chain", "RequestSpec", "Scenario"]
+__all__ = ["SCENARIOS", "Chain", "ChainSettings", "RequestSpec", "Scenario"]

@@ -11,10 +11,12 @@ from erase_ray.data.catalogue import Catalogue
 from erase_ray.data.interactions import Interactions
 from erase_ray.data.split import Split
 from erase_ray.errors import ScenarioError
-from erase_ray.scenarios._base import SCENARIOS, Chain, RequestSpec, Scenario
-from erase_ray.settings import Frozen
+from erase_ray.scenarios._base import SCENARIOS, Chain, ChainSettings, Scenario
+from erase_ray.scenarios._order import served, wishes_by
 
 logger = logging.getLogger(__name__)
+
+_LEAST = ("min_rows_named", "min_rows_left", "min_steps_left")
 
 
 @SCENARIOS.register
@@ -22,13 +24,13 @@ class Sensitive(Scenario):
     """Each request takes all rows of one user with items of the category, in all parts.
 
     Users are drawn in a random order until the requested share of all rows is reached. The same
-    seed with a larger share asks the same users and more. The chain serves them by ascending inner
-    user id, so the draw decides who asks, not when.
+    seed with a larger share asks the same users and more (with ``closest`` as with ``reach``).
+    The draw decides who asks, ``order`` decides when.
     """
 
     version: ClassVar[int] = 1
 
-    class Settings(Frozen):
+    class Settings(ChainSettings):
         """Settings of `Sensitive`."""
 
         category: str
@@ -38,6 +40,10 @@ class Sensitive(Scenario):
         stop_rule: Literal["closest", "reach"] = "closest"
         """``closest``: the first user who would pass the number of rows asks only if that brings
         the total closer to it. ``reach``: users ask until the number is reached."""
+        min_rows_named: int = Field(default=1, ge=1)
+        """Only users ask who have at least this many rows of the category."""
+        min_rows_left: int = Field(default=0, ge=0)
+        """Only users ask who keep at least this many rows."""
         min_steps_left: int = Field(default=0, ge=0)
         """Only users ask who keep at least this many steps (baskets, for next-basket data)."""
 
@@ -57,7 +63,9 @@ class Sensitive(Scenario):
         generator = seeds.numpy_generator(seed, "sensitive", self.settings.category)
         order = generator.permutation(len(users))
         chosen = np.sort(users[order[: self._number(sizes[order], target)]]).astype(np.int64)
-        requests = _requests(interactions, named_R, chosen)
+        mine_R = named_R & _among(chosen, interactions)[interactions.user]
+        wishes = wishes_by(interactions.user[mine_R], interactions.row[mine_R])
+        requests, _ = served(wishes, interactions, self.settings, seed)
         return Chain(requests=requests, probe=chosen, items=items_I)
 
     def _target(self, num_rows: int) -> int:
@@ -74,20 +82,34 @@ class Sensitive(Scenario):
         self, interactions: Interactions, named_R: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Users who can ask, ascending, and how many rows each would name."""
-        category, least = self.settings.category, self.settings.min_steps_left
+        category = self.settings.category
         users, sizes = np.unique(interactions.user[named_R], return_counts=True)
         if not len(users):
             raise ScenarioError(
                 f"no user has an item of category '{category}' in {len(interactions)} rows; "
                 "choose another category"
             )
-        able = _steps_left(interactions, named_R, users) >= least
+        able = self._able(interactions, named_R, users, sizes)
         if not able.any():
+            wanted = ", ".join(f"{name} {getattr(self.settings, name)}" for name in _LEAST)
             raise ScenarioError(
-                f"none of the {len(users)} users with items of category '{category}' keeps "
-                f"{least} steps; lower min_steps_left"
+                f"none of the {len(users)} users with items of category '{category}' has what "
+                f"the settings ask for ({wanted}); lower them"
             )
         return users[able], sizes[able]
+
+    def _able(
+        self, interactions: Interactions, named_R: np.ndarray, users: np.ndarray, sizes: np.ndarray
+    ) -> np.ndarray:
+        """True for those of ``users`` who have, and keep, as much as the settings ask for."""
+        settings = self.settings
+        able = sizes >= settings.min_rows_named
+        if settings.min_rows_left:
+            all_sizes = np.bincount(interactions.user, minlength=interactions.num_users)
+            able &= all_sizes[users] - sizes >= settings.min_rows_left
+        if settings.min_steps_left:
+            able &= _steps_left(interactions, named_R, users) >= settings.min_steps_left
+        return able
 
     def _number(self, sizes: np.ndarray, target: int) -> int:
         """How many of the users, in the order of their sizes, ask."""
@@ -111,21 +133,15 @@ class Sensitive(Scenario):
 
 def _steps_left(interactions: Interactions, named_R: np.ndarray, users: np.ndarray) -> np.ndarray:
     """Steps (distinct pairs of sequence and step) that each of ``users`` keeps."""
-    left_R = ~named_R & np.isin(interactions.user, users)
+    left_R = ~named_R & _among(users, interactions)[interactions.user]
     steps = interactions.sequence[left_R].astype(np.int64) << 32 | interactions.step[left_R]
     first = np.flatnonzero(np.diff(steps, prepend=-1))
     owners = np.searchsorted(users, interactions.user[left_R][first])
     return np.bincount(owners, minlength=len(users))
 
 
-def _requests(
-    interactions: Interactions, named_R: np.ndarray, users: np.ndarray
-) -> tuple[RequestSpec, ...]:
-    mine_R = named_R & np.isin(interactions.user, users)
-    owners, rows = interactions.user[mine_R], interactions.row[mine_R]
-    by_user = np.argsort(owners, kind="stable")
-    parts = np.split(rows[by_user], np.searchsorted(owners[by_user], users[1:]))
-    return tuple(
-        RequestSpec(id=number, user=int(user), rows=part)
-        for number, (user, part) in enumerate(zip(users, parts, strict=True))
-    )
+def _among(users: np.ndarray, interactions: Interactions) -> np.ndarray:
+    """bool, shape ``(U,)``: True for ``users``."""
+    among_U = np.zeros(interactions.num_users, bool)
+    among_U[users] = True
+    return among_U

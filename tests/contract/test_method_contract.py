@@ -34,7 +34,7 @@ def make_request(model, data, examples, rows) -> Request:
     )
     user = int(data.interactions.user[rows[0]])
     return Request(
-        spec=RequestSpec(0, user, rows),
+        spec=RequestSpec(0, np.array([user]), rows),
         forgotten=np.zeros(0, np.int64),
         world=world,
         asked=torch.tensor([user]),

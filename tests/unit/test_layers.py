@@ -7,6 +7,7 @@ import erase_ray
 
 ROOT = Path(erase_ray.__file__).parent
 LAYERS = [
+    {"cli"},
     {"distributed"},
     {"report"},
     {"experiment"},

@@ -82,6 +82,55 @@ def test_rows_of_users(table, users):
     assert own.row.tolist() == table.row[np.isin(table.user, users)].tolist()
 
 
+def fakes(table: Interactions, **changes) -> Interactions:
+    """Two rows of one new person, in one new sequence."""
+    columns = {
+        "user": np.array([2, 2], np.int32),
+        "sequence": np.array([3, 3], np.int32),
+        "step": np.array([0, 1], np.int32),
+        "item": np.array([4, 0], np.int32),
+        "time": np.array([6, 7]),
+        "row": np.array([5, 6]),
+    }
+    sizes = {"num_users": 3, "num_items": 5, "num_sequences": 4}
+    return Interactions(**(columns | sizes | changes))
+
+
+def test_appended_rows_go_on_where_the_table_ends(table):
+    whole = table.appended(fakes(table))
+    assert whole.row.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert whole.user.tolist() == [0, 0, 0, 1, 1, 2, 2]
+    assert whole.time.tolist() == [10, 20, 30, 5, 5, 6, 7]
+    assert (whole.num_users, whole.num_items, whole.num_sequences) == (3, 5, 4)
+    assert whole.of_users(np.array([2])).item.tolist() == [4, 0]
+    assert (len(table), table.num_users) == (5, 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"row": np.array([6, 7])}, "^the row ids of the rows to append begin at 6, expected 5$"),
+        ({"row": np.array([5, 7])}, "^the row ids of the rows to append have gaps$"),
+        (
+            {"user": np.array([1, 1])},
+            "^the user ids of the rows to append begin at 1, expected 2$",
+        ),
+        (
+            {"sequence": np.array([4, 4])},
+            "^the sequence ids of the rows to append begin at 4, expected 3$",
+        ),
+        (
+            {"num_items": 6},
+            "^the rows to append have items of a catalogue of 6, this table has 5$",
+        ),
+        ({"step": np.array([1, 0])}, "^interactions must be sorted by sequence and step$"),
+    ],
+)
+def test_rows_that_cannot_be_appended(table, changes, text):
+    with pytest.raises(DataError, match=text):
+        table.appended(fakes(table, **changes))
+
+
 @pytest.mark.parametrize("missing", COLUMNS)
 def test_a_column_is_missing(missing):
     with pytest.raises(

@@ -78,6 +78,12 @@ def test_marks_stay_with_their_rows_after_a_deletion():
     assert split.select(left, Part.TRAIN, Part.TEST).tolist() == [True, False, True]
 
 
+def test_rows_behind_the_split_are_train():
+    split = Split(np.array([0, 1, 2], np.int8)).extended(2)
+    assert split.marks.tolist() == [0, 1, 2, 0, 0]
+    assert split.marks.dtype == np.int8
+
+
 def test_hash_is_that_of_the_marks_alone():
     marks = np.array([0, 1, 2], np.int8)
     assert Split(marks).hash == Split(marks.astype(np.int64)).hash

@@ -43,7 +43,7 @@ def world() -> World:
 def request_made(world) -> Request:
     user = int(world.interactions.user[0])
     rows = world.interactions.row[world.interactions.user == user][:2]
-    spec = RequestSpec(0, user, rows)
+    spec = RequestSpec(0, np.array([user]), rows)
     size = len(world.examples)
     return Request(spec, np.zeros(0, np.int64), world, torch.tensor([user]), size, seed=3)
 
@@ -94,7 +94,7 @@ def test_cleaned_session_examples_have_no_forgotten_item_in_their_history():
     examples = task.examples(table, data.split, cut)
     world = World(task, table, data.split, cut, examples, table.num_items, lambda *_: None)
     row = 1
-    spec = RequestSpec(0, int(table.user[row]), np.array([row]))
+    spec = RequestSpec(0, table.user[[row]].astype(np.int64), np.array([row]))
     users = torch.tensor([spec.user])
     request = Request(spec, np.zeros(0, np.int64), world, users, len(examples), seed=3)
     session = table.row[table.sequence == table.sequence[row]]
@@ -108,5 +108,5 @@ def test_cleaned_session_examples_have_no_forgotten_item_in_their_history():
     ("n", "marks"), [(1, (1, 1, 1, 1)), (3, (1, 2, 3, 3)), (4, (1, 2, 3, 4)), (10, (3, 5, 8, 10))]
 )
 def test_marks_are_quarters_rounded_up(n, marks):
-    specs = tuple(RequestSpec(i, i, np.array([i])) for i in range(n))
+    specs = tuple(RequestSpec(i, np.array([i]), np.array([i])) for i in range(n))
     assert Chain(specs, np.arange(n), np.ones(1, bool)).marks == marks

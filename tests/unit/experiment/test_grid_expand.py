@@ -96,7 +96,7 @@ def test_everything_unknown_in_one_message(write):
     assert "\n" not in message
     assert "no dataset is called 'plantd' (did you mean 'planted'?), 'nowhere'. Known: " in message
     assert "no model is called 'gru4reck' (did you mean 'gru4rec'?). Known: bpr, " in message
-    assert "no scenario is called 'spam_2'. Known: sensitive" in message
+    assert "no scenario is called 'spam_2' (did you mean 'spam'?). Known: account, " in message
     assert "no method is called 'sciff' (did you mean 'scif'?), 'forgetall'. Known: " in message
 
 

@@ -209,7 +209,7 @@ def toy_request(
     rows = np.sort(np.asarray(rows, np.int64))
     user = int(world.interactions.user[np.searchsorted(world.interactions.row, rows[0])])
     return Request(
-        spec=RequestSpec(0, user, rows),
+        spec=RequestSpec(0, np.array([user]), rows),
         forgotten=np.asarray(forgotten, np.int64),
         world=world,
         asked=torch.tensor([*asked, user]),

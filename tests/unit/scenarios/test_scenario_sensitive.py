@@ -124,6 +124,26 @@ def test_who_keeps_too_little_does_not_ask():
     assert [request.user for request in chain.requests] == [0]
 
 
+def test_who_has_or_keeps_too_few_rows_does_not_ask():
+    # rows of category and others: user 0 one and two, user 1 two and one, user 3 one and one
+    named = build(DATA, KNOWN, fraction=0.4, min_rows_named=2)
+    assert [request.user for request in named.requests] == [1]
+    left = build(DATA, KNOWN, fraction=0.4, min_rows_left=2)
+    assert [request.user for request in left.requests] == [0]
+
+
+def test_order_and_batch_do_not_change_who_asks():
+    # the latest rows of users 0, 1 and 3 are at times 0, 1 and 1
+    plain = build(DATA, KNOWN, fraction=0.4)
+    by_time = build(
+        table([[0, 1, 4], [5, 4, 2], [0, 3], [3, 5]]), KNOWN, fraction=0.4, order="time"
+    )
+    assert [request.user for request in by_time.requests] == [1, 3, 0]
+    assert by_time.probe.tolist() == plain.probe.tolist()
+    drawn = build(DATA, KNOWN, fraction=0.4, order="seed", batch=2)
+    assert drawn.rows().tolist() == plain.rows().tolist()
+
+
 def test_steps_left_are_baskets_not_rows():
     """User 0 keeps three rows in two baskets, user 1 three in three (in two sequences)."""
     data = Interactions.prepared(
@@ -160,8 +180,8 @@ def test_steps_left_are_baskets_not_rows():
         (
             {"fraction": 0.4, "min_steps_left": 3},
             KNOWN,
-            r"^none of the 3 users with items of category 'drinks' keeps 3 steps; "
-            r"lower min_steps_left$",
+            r"^none of the 3 users with items of category 'drinks' has what the settings ask for "
+            r"\(min_rows_named 1, min_rows_left 0, min_steps_left 3\); lower them$",
         ),
     ],
 )
