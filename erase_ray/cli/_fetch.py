@@ -16,6 +16,7 @@ from erase_ray.datasets._own_files import (
     missing_files,
     own_folders,
 )
+from erase_ray.datasets._page import has_own_files
 
 INCOMPLETE = 1
 
@@ -23,6 +24,9 @@ INCOMPLETE = 1
 def run(args: argparse.Namespace) -> int:
     """Download what has an address, say where the rest is; 1 if that is still to be done."""
     dataset, cache = DATASETS.get(args.name), cache_folder(args)
+    if has_own_files(dataset):
+        print(f"the raw files of {args.name} are your own: name them in its settings")
+        return 0
     if not dataset.sources and not dataset.about:
         print(f"{dataset.name} is made, there is nothing to fetch")
         return 0

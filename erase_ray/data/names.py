@@ -71,6 +71,11 @@ class Names(Sequence[str]):
         """These texts, then those of ``other``."""
         return Names(pa.concat_arrays([self.array, other.array]))
 
+    def glued(self, other: "Names", between: str) -> "Names":
+        """Each of these texts, ``between``, and the text of ``other`` at the same place."""
+        parts = [self.array, other.array, pa.scalar(between, pa.large_string())]
+        return Names(pc.call_function("binary_join_element_wise", parts))
+
     def positions(self, texts: Iterable[str]) -> np.ndarray:
         """Where each of ``texts`` is, int64; -1 for one that is not here.
 

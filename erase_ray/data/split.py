@@ -64,10 +64,9 @@ def ratio_marks(group: np.ndarray, shares: tuple[float, float] = (0.1, 0.1)) -> 
         return np.zeros(0, np.int8)
     starts = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
     sizes = np.diff(np.r_[starts, len(group)])
-    train, valid, _ = _part_sizes(sizes, shares)
-    position = np.arange(len(group)) - np.repeat(starts, sizes)
-    train_R, valid_R = np.repeat(train, sizes), np.repeat(valid, sizes)
-    return ((position >= train_R).astype(np.int8) + (position >= train_R + valid_R)).astype(np.int8)
+    lengths = np.column_stack(_part_sizes(sizes, shares)).ravel()
+    parts = np.array((Part.TRAIN, Part.VALID, Part.TEST), np.int8)
+    return np.repeat(np.tile(parts, len(sizes)), lengths)
 
 
 def _part_sizes(

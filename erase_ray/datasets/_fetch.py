@@ -94,11 +94,11 @@ def _beside_sources(
 
 def _missing(dataset: type[Dataset], missing: list[RawFile], folder: Path) -> str:
     names = ", ".join(described(file) for file in missing)
-    page = dataset.about.address if dataset.about else ""
-    return (
-        f"{dataset.name} lacks {len(missing)} of its raw files in {folder}: {names}. "
-        f"Download page: {page}; 'erase-ray datasets fetch {dataset.name}' says more"
-    )
+    text = f"{dataset.name} lacks {len(missing)} of its raw files in {folder}: {names}. "
+    if not dataset.about:
+        return f"{text}Give the folder that holds them, or correct the settings"
+    how = f"'erase-ray datasets fetch {dataset.name}' says more"
+    return f"{text}Download page: {dataset.about.address}; {how}"
 
 
 def _from_cache(sources: Sequence[Source], raw: RawCache) -> dict[str, Path]:

@@ -80,7 +80,8 @@ class Idomaar:
             f"FROM ({split})"
         )
         return (
-            f"SELECT kind, id, time, num_fields, {_struct('first', self.properties)} AS properties, "
+            "SELECT kind, id, time, num_fields, "
+            f"{_struct('first', self.properties)} AS properties, "
             f"{_struct('second', self.relations)} AS relations FROM ({texts})"
         )
 

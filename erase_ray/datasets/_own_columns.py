@@ -1,6 +1,7 @@
 """A user's own table of interactions to typed columns: any separator, RecBole, Parquet."""
 
 import hashlib
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,23 +86,21 @@ def separation(path: Path, reading: Reading) -> tuple[str, str]:
     return separator, "" if ending(path) in RECBOLE else reading.quote
 
 
-def require(path: Path, header: dict[str, str], wanted: dict[str, str], where: str) -> None:
+def require(path: Path, header: dict[str, str], wanted: dict[str, str]) -> None:
     """Check that a file has the columns that the settings name.
 
     Args:
         path: The file.
         header: What it has.
-        wanted: Names of columns, by what they are for.
-        where: Name of the setting.
+        wanted: Names of columns, by the setting that names them.
 
     Raises:
         DataError: One is not there.
     """
-    for what, name in wanted.items():
+    for setting, name in wanted.items():
         if name not in header:
             raise DataError(
-                f"{path.name} has no column '{name}' ({where}.{what}); it has "
-                f"{', '.join(header)[:200]}"
+                f"{path.name} has no column '{name}' ({setting}); it has {', '.join(header)[:200]}"
             )
 
 
@@ -126,9 +125,12 @@ def read_columns(
     if ending(path) == PARQUET:
         return _typed(path, path, wanted, reading, scratch)
     header = header_of(path, reading)
-    kinds = {"rating": "number", "time": "text" if reading.time_format else "number"}
     columns = tuple(
-        Column(f"{name}:{header[name]}" if header[name] else name, kinds.get(what, "text"), name)
+        Column(
+            f"{name}:{header[name]}" if header[name] else name,
+            "number" if what == "rating" else "text",
+            name,
+        )
         for what, name in wanted.items()
     )
     separator, quote = separation(path, reading)
@@ -177,7 +179,9 @@ def _view(
 ) -> None:
     described = db.execute(f"DESCRIBE FROM read_parquet({quoted(str(source))})").fetchall()
     types = {row[0]: row[1] for row in described}
-    picked = [f"{_value(what, name, types[name], reading)} AS {what}" for what, name in wanted.items()]
+    picked = [
+        f"{_value(what, name, types[name], reading)} AS {what}" for what, name in wanted.items()
+    ]
     shown = [f"{named(name)}::VARCHAR AS {what}_shown" for what, name in wanted.items()]
     db.execute(
         f"CREATE TEMP VIEW typed AS SELECT {', '.join([*picked, *shown])}, file_row_number AS "
@@ -198,9 +202,18 @@ def _value(what: str, name: str, type: str, reading: Reading) -> str:
     number = f"TRY_CAST({field} AS DOUBLE)"
     if reading.time_unit == "day":
         return f"TRY_CAST(floor({number} * 86400) AS BIGINT)"
-    if type.endswith(("INT", "INTEGER")):  # a double would round those of 64 bits
-        return f"({field} // {UNITS[reading.time_unit]})::BIGINT"
-    return f"TRY_CAST(floor({number} / {UNITS[reading.time_unit]}) AS BIGINT)"
+    unit = UNITS[reading.time_unit]
+    whole = f"(TRY_CAST({field} AS HUGEINT) // {unit})::BIGINT"
+    if type.endswith(("INT", "INTEGER")):
+        return whole
+    rounded_down = f"TRY_CAST(floor({number} / {unit}) AS BIGINT)"
+    if type != "VARCHAR":
+        return rounded_down
+    # a double would round whole numbers of 64 bits
+    return (
+        f"CASE WHEN regexp_full_match({field}, '-?[0-9]{{1,30}}') THEN {whole} "
+        f"ELSE {rounded_down} END"
+    )
 
 
 def _judge(
@@ -221,7 +234,7 @@ def _judge(
     if reading.skip_bad:
         return num_bad
     pairs = zip(wanted, values[::2], values[1::2], strict=True)
-    what, text = next((what, text) for what, value, text in pairs if value is None or value != value)
+    what, text = next((what, text) for what, value, text in pairs if _is_wrong(value))
     is_text = ending(path) != PARQUET
     where = f"line {place + 2}" if is_text else f"row {place + 1}"
     fault = f"'{text}' is {_expected(what, reading)}" if text else "is empty"
@@ -230,6 +243,10 @@ def _judge(
         f"{path.name}, {where}: {wanted[what]} {fault}{more}; mend the file, or leave bad rows out "
         "with skip_bad"
     )
+
+
+def _is_wrong(value: str | float | None) -> bool:
+    return value is None or (isinstance(value, float) and not math.isfinite(value))
 
 
 def _expected(what: str, reading: Reading) -> str:

@@ -32,9 +32,11 @@ def task_of(dataset: type[Dataset]) -> str:
 
 
 def way_of(dataset: type[Dataset]) -> str:
-    """How its raw files come: ``automatic``, ``by hand``, a bit of both, or ``made``."""
+    """How its raw files come: ``automatic``, ``by hand``, ``your own`` or ``made``, for people."""
     if dataset.sources:
         return "automatic"
+    if has_own_files(dataset):
+        return "your own"
     if not dataset.about:
         return MADE
     needed = missing_files(dataset.about.files, {})
@@ -42,6 +44,11 @@ def way_of(dataset: type[Dataset]) -> str:
     if needed and with_address == len(needed):
         return "automatic, unverified"
     return "some by hand" if with_address else "by hand"
+
+
+def has_own_files(dataset: type[Dataset]) -> bool:
+    """True if the settings say which files it reads."""
+    return dataset.own_files is not Dataset.own_files
 
 
 def page() -> str:

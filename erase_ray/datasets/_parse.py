@@ -98,8 +98,10 @@ class Fault:
 class Parser(Protocol):
     """How to read one format: :mod:`_delimited` and :mod:`_json_lines`."""
 
-    first_line: int
-    """Number of the line that holds the first row."""
+    @property
+    def first_line(self) -> int:
+        """Number of the line that holds the first row."""
+        ...
 
     def identity(self) -> dict[str, Any]:
         """All that can change the result, as plain values."""

@@ -77,19 +77,26 @@ def _of_batch(batch: Any, counts: dict[str, int]) -> dict[str, Any]:
     """Owner, session and number of plays of each session; track and time of each play."""
     plays = batch["plays"].flatten()
     counts["owned"] += len(plays)
-    size = pc.fill_null(pc.list_value_length(batch["plays"]), 0).to_numpy(zero_copy_only=False)
+    size = _lengths(batch["plays"])
     line = np.repeat(np.arange(len(batch)), size)
     track, since = plays.flatten()  # honours plays that are null themselves
-    kept = pc.and_(track.is_valid(), since.is_valid())
-    line = line[kept.to_numpy(zero_copy_only=False)]
+    kept = (track.is_valid(), since.is_valid())
+    kept = np.logical_and(*(mask.to_numpy(zero_copy_only=False) for mask in kept))
+    line = line[kept]
     counts["complete"] += len(line)
     return {
         "owner": _encoded(batch["owner"]),
         "session": _encoded(batch["session"]),
-        "track": _encoded(track.filter(kept)),
+        "track": _encoded(track.filter(pa.array(kept))),
         "length": np.bincount(line, minlength=len(batch)),
-        "time": batch["start"].to_numpy()[line] + since.filter(kept).to_numpy(),
+        "time": batch["start"].to_numpy()[line] + since.filter(pa.array(kept)).to_numpy(),
     }
+
+
+def _lengths(lists: Any) -> np.ndarray:
+    """Length of each list; a null has none."""
+    lengths = pc.call_function("list_value_length", [lists])
+    return lengths.fill_null(0).to_numpy(zero_copy_only=False)
 
 
 def _encoded(texts: pa.Array) -> Any:

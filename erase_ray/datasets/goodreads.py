@@ -36,7 +36,7 @@ class Goodreads(Dataset):
 
     about: ClassVar[About | None] = About(
         title="Goodreads, UCSD Book Graph (M. Wan, J. McAuley; UC San Diego)",
-        licence="not stated in a file; published for academic use, do not redistribute",
+        licence="no formal licence: academic use only, no redistribution, no commercial use",
         citation=(
             "Mengting Wan, Julian McAuley: Item Recommendation on Monotonic Behavior Chains. "
             "RecSys 2018; and M. Wan, R. Misra, N. Nakashole, J. McAuley: Fine-Grained Spoiler "

@@ -119,7 +119,7 @@ class Instacart(Dataset):
         bought, steps = bought.filtered(self._limits)
         if not len(bought):
             raise DataError(f"{files[ORDERS].name}: the filters leave no basket")
-        bad = sum(parsed.num_bad for parsed in (orders, *lines, products))
+        bad = sum(parsed.num_bad for parsed in (orders, *lines, products, aisles) if parsed)
         counts |= steps | ({"bad": bad} if bad else {})
         return bought.raw_data(users, items, table, counts)
 

@@ -1,7 +1,8 @@
 """#nowplaying: tracks that people tweeted about, for session-based recommendation."""
 
+import os
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from erase_ray.datasets._about import About, RawFile
 from erase_ray.datasets._base import DATASETS, Dataset, ReaderSettings
 from erase_ray.datasets._delimited import parse_delimited
 from erase_ray.datasets._keywords import categories_sql
-from erase_ray.datasets._load import load_ids, load_numbers
+from erase_ray.datasets._load import load
 from erase_ray.datasets._parse import Column, Parsed, quoted
 from erase_ray.datasets._plays import Plays, steps
 from erase_ray.datasets._raw import ItemTable, RawData
@@ -88,25 +89,38 @@ class Nowplaying(Dataset):
 
 def _plays(parsed: Parsed, scratch: Scratch) -> Plays:
     """The rows that stay, in the order of the file."""
+    columns, num_complete = _timed(parsed, scratch)
+    counts = {"read": parsed.num_rows, "complete": num_complete, "timed": len(columns["time"])}
+    if not counts["timed"]:
+        raise DataError(f"{FILE}: no row has a user, an item, a session and a time: {counts}")
+    plays = Plays(**columns, counts=counts)
+    first = np.flatnonzero(
+        distinct(plays.user.codes, plays.session.codes, plays.item.codes, plays.time)
+    )
+    counts["distinct"] = len(first)
+    rows = (plays.user.take(first), plays.session.take(first), plays.item.take(first))
+    return Plays(*rows, plays.time[first], counts)
+
+
+def _timed(parsed: Parsed, scratch: Scratch) -> tuple[dict[str, Any], int]:
+    """Columns of the rows with all ids and a time; how many have all ids."""
     source = f"read_parquet({quoted(str(parsed.path))})"
     seconds = f"epoch(try_strptime(timestamp, {quoted(TIME_FORMAT)}))::BIGINT"
-    timed = parsed.path.with_name(f"{parsed.path.stem}.timed.parquet")
-    with scratch.duckdb() as db:
-        db.execute(
-            f'COPY (SELECT "user", session, item, {seconds} AS time FROM {source} '
-            f"WHERE {IS_COMPLETE} AND {seconds} IS NOT NULL) TO {quoted(str(timed))} "
-            "(FORMAT parquet)"
+    part = parsed.path.with_name(f"{parsed.path.stem}.{os.getpid()}.timed.parquet")
+    try:
+        with scratch.duckdb() as db:
+            row = db.execute(f"SELECT count(*) FROM {source} WHERE {IS_COMPLETE}").fetchone()
+            db.execute(
+                f'COPY (SELECT "user", session, item, {seconds} AS time FROM {source} '
+                f"WHERE {IS_COMPLETE} AND {seconds} IS NOT NULL) TO {quoted(str(part))} "
+                "(FORMAT parquet)"
+            )
+        columns = load(
+            Parsed(part, parsed.num_rows, {}), ("user", "session", "item"), numbers=("time",)
         )
-        row = db.execute(f"SELECT count(*) FROM {source} WHERE {IS_COMPLETE}").fetchone()
-    user, session, item = (load_ids(timed, name) for name in ("user", "session", "item"))
-    time = load_numbers(timed, "time")
-    timed.unlink()
-    counts = {"read": parsed.num_rows, "complete": row[0] if row else 0, "timed": len(time)}
-    if not len(time):
-        raise DataError(f"{FILE}: no row has a user, an item, a session and a time: {counts}")
-    first = np.flatnonzero(distinct(user.codes, session.codes, item.codes, time))
-    counts["distinct"] = len(first)
-    return Plays(user.take(first), session.take(first), item.take(first), time[first], counts)
+    finally:
+        part.unlink(missing_ok=True)
+    return columns, row[0] if row else 0
 
 
 def _item_table(parsed: Parsed, scratch: Scratch) -> ItemTable:
@@ -117,8 +131,8 @@ def _item_table(parsed: Parsed, scratch: Scratch) -> ItemTable:
             f"{categories_sql(RULES, {NAME: TEXT})} FROM (SELECT item, "
             "arg_min_null(title, place) AS title, arg_min_null(artist, place) AS artist FROM "
             "(SELECT *, file_row_number AS place FROM "
-            f"read_parquet({quoted(str(parsed.path))}, file_row_number = true)) "
-            "WHERE item IS NOT NULL GROUP BY item) ORDER BY item"
+            f"read_parquet({quoted(str(parsed.path))}, file_row_number = true) "
+            "WHERE item IS NOT NULL) GROUP BY item) ORDER BY item"
         ).to_arrow_table()
     flags = {name: np.asarray(table[name].to_numpy(), bool) for name in RULES}
     return ItemTable(Names(table["item"]), Names(table["label"]), flags)

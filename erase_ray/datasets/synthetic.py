@@ -1,6 +1,5 @@
 """Made-up raw files in the format of a public dataset, read by that dataset's own reader."""
 
-import shutil
 import tempfile
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +11,6 @@ from erase_ray.datasets import _synthetic
 from erase_ray.datasets._base import DATASETS, Dataset
 from erase_ray.datasets._raw import RawData
 from erase_ray.datasets._scratch import Scratch
-from erase_ray.errors import SettingsError
 from erase_ray.settings import Frozen, checked
 
 

@@ -74,8 +74,8 @@ TRACK_LINES = Idomaar(
     properties={"name": "VARCHAR"},
     relations={"tags": [{"id": "VARCHAR"}]},
 )
-"""The name is ``artist/_/title`` as in a web address; one that is no clean UTF-8 stays as it is, and
-a track without a name is labelled with its id."""
+"""The name is ``artist/_/title`` as in a web address; one that is no clean UTF-8 stays as it is. A
+track without a name is labelled with its id."""
 
 
 @DATASETS.register

@@ -39,8 +39,6 @@ SECONDS_PER_ROW_READ = 1e-5
 """One interaction fetched, parsed, split and written."""
 SECONDS_TO_START = 1.0
 """Reading the prepared data and writing the results of a cell."""
-ROWS_PER_REQUEST = 2
-"""Sensitive interactions that one person has."""
 GPU_SPEEDUP = 20
 PROCESS_MB = 700
 """A worker with torch loaded."""
@@ -78,6 +76,7 @@ class CostModel:
     """Estimates nodes; remembers sizes, so a large grid is counted quickly."""
 
     _sizes: dict[int, tuple[Part, tuple[int, int, int]]] = field(default_factory=dict)
+    _chains: dict[tuple[int, int], tuple[Part, Part | None, float]] = field(default_factory=dict)
     _weights: dict[tuple[int, int], tuple[Part, Part, int]] = field(default_factory=dict)
 
     def of_data(self, dataset: Part) -> Estimate:
@@ -100,7 +99,7 @@ class CostModel:
         elif cell.method.name in NO_METHOD:
             kept = 0
         else:
-            requests = 1 + _fraction(cell) * rows / ROWS_PER_REQUEST
+            requests = self._requests(cell)
             seconds += requests * SECONDS_PER_REQUEST.get(task, SLOW_REQUEST)
             kept = measured = NUM_MARKS
         seconds += measured * queries * items * SECONDS_PER_SCORE
@@ -124,6 +123,14 @@ class CostModel:
             size = dataset.build(DATASETS).rough_size
             self._sizes[id(dataset)] = (dataset, size)
         return self._sizes[id(dataset)][1]
+
+    def _requests(self, cell: Cell) -> float:
+        key = (id(cell.dataset), id(cell.scenario))
+        if key not in self._chains:
+            rows, users, _ = self._size(cell.dataset)
+            number = 1 + cell.make_scenario().rough_requests(rows, users) if cell.scenario else 1.0
+            self._chains[key] = (cell.dataset, cell.scenario, number)
+        return self._chains[key][2]
 
     def _weight_bytes(self, cell: Cell) -> int:
         key = (id(cell.dataset), id(cell.model))
@@ -160,8 +167,3 @@ def _trains(cell: Cell) -> bool:
     if cell.method.name in NO_METHOD:
         return cell.method.name == BASE
     return not METHODS.get(cell.method.name).needs_base
-
-
-def _fraction(cell: Cell) -> float:
-    settings = cell.scenario.settings if cell.scenario else {}
-    return float(settings.get("fraction", 0.0))

@@ -18,6 +18,8 @@ from erase_ray.settings import Frozen
 
 SCENARIOS: "Registry[Scenario]" = Registry("scenario", "erase_ray.scenarios")
 NUM_MARKS = 4
+ROWS_PER_WISH = 2
+"""Sensitive interactions that one person has, about."""
 
 
 class ChainSettings(Frozen):
@@ -167,6 +169,10 @@ class Scenario(ABC):
     def fraction(self) -> float:
         """How much is to be forgotten, as a share, for tables; NaN where no setting says so."""
         return float(getattr(self.settings, "fraction", math.nan))
+
+    def rough_requests(self, num_rows: int, num_users: int) -> float:
+        """About how many wishes there will be in data of a size, for planning."""
+        return self.fraction * num_rows / ROWS_PER_WISH if self.fraction > 0 else 1.0
 
     @abstractmethod
     def build(

@@ -38,6 +38,10 @@ class Account(Scenario):
         """The share of users; NaN where their number was given."""
         return math.nan if self.settings.num_users else self.settings.fraction
 
+    def rough_requests(self, num_rows: int, num_users: int) -> float:
+        """One a person."""
+        return self.settings.num_users or self.settings.fraction * num_users
+
     def build(
         self, interactions: Interactions, split: Split, catalogue: Catalogue, seed: int
     ) -> Chain:

@@ -37,6 +37,10 @@ class Item(Scenario):
         num_probe: int = Field(default=2000, ge=1)
         """People who are probed, at most."""
 
+    def rough_requests(self, num_rows: int, num_users: int) -> float:
+        """One an item."""
+        return self.settings.num_items
+
     def build(
         self, interactions: Interactions, split: Split, catalogue: Catalogue, seed: int
     ) -> Chain:

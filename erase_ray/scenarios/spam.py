@@ -22,6 +22,10 @@ MAKERS = {"cf": profiles, "session_based": sessions, "next_basket": baskets}
 """What is faked, by the task of the data."""
 
 
+ROWS_PER_SESSION = 8
+"""About, for planning."""
+
+
 @SCENARIOS.register
 class Spam(Scenario):
     """Each request takes all rows of one fake person; the base model was trained on all of them.
@@ -60,6 +64,11 @@ class Spam(Scenario):
     def fraction(self) -> float:
         """The share of fakes."""
         return self.settings.ratio
+
+    def rough_requests(self, num_rows: int, num_users: int) -> float:
+        """One a fake."""
+        sequences = num_rows / ROWS_PER_SESSION if self.task == "session_based" else num_users
+        return self.settings.ratio * sequences
 
     def build(
         self, interactions: Interactions, split: Split, catalogue: Catalogue, seed: int

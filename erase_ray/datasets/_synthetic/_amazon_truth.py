@@ -11,7 +11,7 @@ from typing import Any
 
 from erase_ray.datasets._keywords import Keywords, Rule
 from erase_ray.datasets._synthetic._amazon import planted_mask
-from erase_ray.datasets._synthetic._truth import digest
+from erase_ray.datasets._synthetic._truth import row_facts
 
 NEEDED = ("user_id", "asin", "parent_asin", "rating", "timestamp")
 CORE, HOUR_MS = 5, 3_600_000
@@ -45,16 +45,14 @@ def truth_of(raw: Path, reading: Reading) -> dict[str, Any]:
     final = list(_sequences(rows) if reading.has_sessions else _whole(rows))
     left = {item for _, item, _, _ in rows}
     families = _families(raw / f"meta_{reading.stem}.jsonl.gz", reading)
+    sensitive = {
+        name: sorted(item for item in left if parents[item] & families[name])
+        for name in reading.rules
+    }
     return {
         "counts": counts,
-        "sensitive": {
-            name: sorted(item for item in left if parents[item] & families[name])
-            for name in reading.rules
-        },
-        "num_users": len({row[0] for row in final}),
-        "num_items": len(left),
-        "num_sequences": len({row[1] for row in final}),
-        "rows_sha256": digest(final),
+        "sensitive": sensitive,
+        **row_facts(final, sensitive),
         "planted": {
             name: sorted(
                 item for item in parents if any(planted_mask(p) >> bit & 1 for p in parents[item])

@@ -1,10 +1,11 @@
 """What cleaning must make of baskets, worked out one line at a time."""
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+
+from erase_ray.datasets._synthetic._truth import row_facts
 
 Line = tuple[str, Any, int, str]
 """User, what orders the baskets of a user, time, product."""
@@ -62,14 +63,11 @@ def facts(
 ) -> dict[str, Any]:
     """The truth about a dataset of baskets, in the form that all formats share."""
     items = {item for _, _, item, _ in rows}
-    texts = sorted(f"{user}\t{user}\t{step}\t{item}\t{time}\n" for user, step, item, time in rows)
-    num_users = len({user for user, _, _, _ in rows})
+    sensitive = {name: sorted(ids & items) for name, ids in members.items()}
+    lines = [(user, user, step, item, time) for user, step, item, time in rows]
     return {
         "counts": counts,
-        "sensitive": {name: sorted(ids & items) for name, ids in members.items()},
-        "num_users": num_users,
-        "num_items": len(items),
-        "num_sequences": num_users,
-        "rows_sha256": hashlib.sha256("".join(texts).encode()).hexdigest(),
+        "sensitive": sensitive,
+        **row_facts(lines, sensitive),
         "planted": {name: sorted(ids) for name, ids in planted.items()},
     }

@@ -89,7 +89,15 @@ def _first() -> list[Row]:
             ("first", source, 60 * place, title, "The Lamps", track, f"{FIRST + 20}")
             for place, title in enumerate(titles)
         ]
-    bad = ("first", "planted violence", "no time", "Slaughter", "The Lamps", "trap-bad", f"{FIRST + 20}")
+    bad = (
+        "first",
+        "planted violence",
+        "no time",
+        "Slaughter",
+        "The Lamps",
+        "trap-bad",
+        f"{FIRST + 20}",
+    )
     return [*rows, bad, ("first", "Spotify", 500, "Calm", "The Lamps", "trap-bad", f"{FIRST + 20}")]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from erase_ray.datasets._keywords import Rule
-from erase_ray.datasets._synthetic._truth import digest
+from erase_ray.datasets._synthetic._truth import row_facts
 
 Rating = tuple[str, str, float, int]
 """User, item, rating, time."""
@@ -44,13 +44,8 @@ def summary(rows: list[Rating], members: Mapping[str, set[str]]) -> dict[str, An
         own.sort(key=lambda row: (row[3], natural(row[1])))
         lines += [(user, user, step, row[1], row[3]) for step, row in enumerate(own)]
     left = {row[1] for row in rows}
-    return {
-        "sensitive": {name: sorted(items & left) for name, items in members.items()},
-        "num_users": len(of_user),
-        "num_items": len(left),
-        "num_sequences": len(of_user),
-        "rows_sha256": digest(lines),
-    }
+    sensitive = {name: sorted(items & left) for name, items in members.items()}
+    return {"sensitive": sensitive, **row_facts(lines, sensitive)}
 
 
 def is_sensitive(rule: Rule, fields: Mapping[str, Iterable[str]]) -> bool:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from erase_ray import seeds
 from erase_ray.datasets._synthetic import _lines
 from erase_ray.datasets._synthetic._nowplaying_traps import HEADER, line, trap_lines
-from erase_ray.datasets._synthetic._truth import digest
+from erase_ray.datasets._synthetic._truth import row_facts
 from erase_ray.datasets._synthetic._world import Draw, draw_sessions
 
 FILE = "sessions_2018.csv"
@@ -57,7 +57,7 @@ def write(out: Path, scale: float, seed: int) -> None:
     categories of planted tracks.
 
     Args:
-        out: An existing folder.
+        out: A folder, made if need be.
         scale: 1 makes about 7,500 plays of 120 tracks by 250 people.
         seed: Every byte follows from it and the scale.
     """
@@ -66,6 +66,7 @@ def write(out: Path, scale: float, seed: int) -> None:
     source_I, name_I, track_I = _tracks(draw, rng)
     user_U = _texts(_hash(f"{seed} {number}") for number in range(draw.num_users))
     order = rng.permutation(len(draw))
+    out.mkdir(parents=True, exist_ok=True)
     with (out / FILE).open("wb") as file:
         file.write((",".join(HEADER) + "\n").encode())
         for begin in range(0, len(order), CHUNK):
@@ -141,18 +142,14 @@ def truth(raw: Path, seed: int) -> dict[str, Any]:
     counts["distinct"] = len(kept)
     rows = _stepped(kept)
     items = {row[3] for row in rows}
+    sensitive = {
+        category: sorted(t for t in items if re.search(pattern, " ".join(names[t]), re.I | re.A))
+        for category, pattern in PATTERNS.items()
+    }
     return {
         "counts": counts,
-        "sensitive": {
-            category: sorted(
-                t for t in items if re.search(pattern, " ".join(names[t]), re.I | re.A)
-            )
-            for category, pattern in PATTERNS.items()
-        },
-        "num_users": len({row[0] for row in rows}),
-        "num_items": len(items),
-        "num_sequences": len({row[1] for row in rows}),
-        "rows_sha256": digest(rows),
+        "sensitive": sensitive,
+        **row_facts(rows, sensitive),
         "planted": {category: sorted(tracks) for category, tracks in planted.items()},
     }
 
@@ -163,7 +160,7 @@ def labels(raw: Path) -> dict[str, str]:
     for row in _rows(raw):
         names = [name for name in (row["artist_name"], row["track_title"]) if name]
         if row["musicbrainz_id"]:
-            found.setdefault(row["musicbrainz_id"], " - ".join(names))
+            found.setdefault(row["musicbrainz_id"], " - ".join(names) or row["musicbrainz_id"])
     return found
 
 

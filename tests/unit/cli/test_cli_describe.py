@@ -16,7 +16,7 @@ def test_from_the_store_alone(run, raw):
     assert out.startswith("from ")
     assert "interactions  120" in out
     assert "secret        3  15.0 %    16  13.3 %      6  50.0 %" in out
-    head, *sample = out.rpartition("2 of the 3 items of 'secret'")[2].splitlines()
+    sample = out.rpartition("2 of the 3 items of 'secret'\n")[2].splitlines()
     assert [line.split()[1:] for line in sample] == [
         ["label", "of", line.split()[0]] for line in sample
     ]

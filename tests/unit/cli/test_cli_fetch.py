@@ -123,19 +123,12 @@ def test_verified_sources(run, monkeypatch, tmp_path):
 
 def test_the_list(run):
     code, out, _ = run("datasets", "list")
-    lines = {line.split()[0]: line.split() for line in out.splitlines()}
+    lines = {line.split()[0]: " ".join(line.split()) for line in out.splitlines()}
     assert code == 0
-    assert lines["name"] == ["name", "task", "rows", "users", "items", "raw", "files", "licence"]
-    assert lines["toy"] == ["toy", "cf", "1.50k", "20", "1.23M", "by", "hand", "free", "for", "all"]
-    assert lines["planted"] == ["planted", "cf", "9.00k", "300", "120", "made", "-"]
-    assert lines["movielens_100k"][:6] == [
-        "movielens_100k",
-        "cf",
-        "100k",
-        "943",
-        "1.68k",
-        "automatic",
-    ]
+    assert lines["name"] == "name task rows users items raw files licence"
+    assert lines["toy"] == "toy cf 1.50k 20 1.23M by hand free for all"
+    assert lines["planted"] == "planted cf 9.00k 300 120 made -"
+    assert lines["movielens_100k"].startswith("movielens_100k cf 100k 943 1.68k automatic ")
     assert set(DATASETS.names()) <= lines.keys()
 
 
@@ -161,3 +154,12 @@ def test_a_task_that_settings_decide(run, monkeypatch):
     line = next(line for line in run("datasets", "list")[1].splitlines() if "1.23M" in line)
     assert line.startswith("toy ")
     assert " by settings " in line
+
+
+def test_files_of_ones_own(run, monkeypatch):
+    kind = type("Toy", (Toy,), {"own_files": property(lambda self: ()), "about": None})
+    monkeypatch.setitem(DATASETS._classes, "toy", kind)
+    code, out, _ = run(*FETCH)
+    assert (code, out) == (0, "the raw files of toy are your own: name them in its settings\n")
+    line = next(line for line in run("datasets", "list")[1].splitlines() if "1.23M" in line)
+    assert line.split()[-3:] == ["your", "own", "-"]

@@ -56,7 +56,7 @@ def test_a_second_time_does_nothing(run, raw, tmp_path):
 def test_other_raw_files_under_the_same_key_are_an_error(run, raw):
     run(*PREPARE, "--raw", raw)
     (raw / "toy.csv").write_text(rows(num_users=13))
-    code, out, err = run(*PREPARE, "--raw", raw)
+    code, _, err = run(*PREPARE, "--raw", raw)
     assert code == 2
     assert err.startswith(f"error: the store holds toy {key()[:12]} made from other raw files: ")
     assert "rows/toy.csv (there " in err

@@ -4,11 +4,16 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from amazon_files import STEMS, members, read, review, rows, write_files
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
 
 from erase_ray.datasets import DATASETS
+from erase_ray.datasets._amazon import _distinct
 from erase_ray.errors import DataError
 
 NAME = "amazon_grocery"
@@ -88,6 +93,17 @@ def test_repeats_differ_in_one_of_four_facts(tmp_path):
     raw = read(NAME, tmp_path, core=0)
     assert raw.counts["distinct"] == 5
     assert [row[2] for row in rows(raw)] == ["B01", "B01", "B02", "B01", "B01"]
+
+
+@given(
+    arrays(np.int64, st.tuples(st.just(4), st.integers(0, 40)), elements=st.integers(0, 2)),
+    st.sampled_from([1, 700]),
+)
+def test_first_of_equal_rows_stays(columns, unit_ms):
+    user, item, rating, time_ms = columns
+    stays = _distinct(user, item, rating / 2, time_ms * unit_ms)
+    rows = list(zip(*columns.tolist(), strict=True))
+    assert stays.tolist() == [row not in rows[:place] for place, row in enumerate(rows)]
 
 
 def test_core_goes_on_until_nothing_changes(tmp_path):

@@ -195,3 +195,53 @@ def test_a_parquet_file_without_a_column(tmp_path):
     )
     with pytest.raises(DataError, match=r"products.parquet: .*department"):
         read("one_year", files)
+
+
+def test_rows_after_each_step(release, tmp_path):
+    counts = read(release, RELEASES[release](tmp_path), min_baskets=4, min_item_count=2).counts
+    assert counts == {"read": 9, "distinct": 8, "regular": 5, "common": 5, "left": 5}
+
+
+def test_most_baskets(release, tmp_path):
+    kind = DATASETS.get("dunnhumby")
+    settings = kind.Settings(release=release, min_baskets=3, max_baskets=3, min_item_count=1)
+    found = rows(kind(settings).read(RELEASES[release](tmp_path), SCRATCH))
+    assert {row[0] for row in found} == {"2"}
+
+
+def test_a_product_that_is_described_twice(release, tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "PRODUCTS", [*PRODUCTS, (901, "MEAT", "PORK", " ")])
+    with pytest.raises(DataError, match=r"product\S* lists product 901 more than once"):
+        read(release, RELEASES[release](tmp_path))
+
+
+def test_bad_lines_of_the_original_files_can_be_left_out(tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "BOUGHT", [*BOUGHT, (3, 99, 1, "2400", 900)])
+    files = original(tmp_path)
+    with files["transaction_data.csv"].open("a") as file:
+        file.write("1,2,x,4\n5,,1,4,1,1,1,1,0000,1,1,1\n")
+    kind = DATASETS.get("dunnhumby")
+    settings = {"release": "original", "min_baskets": 3, "min_item_count": 1}
+    with pytest.raises(DataError, match=r"transaction_data\.csv, line 12: "):
+        kind(kind.Settings(**settings)).read(files, SCRATCH)
+    raw = kind(kind.Settings(**settings, skip_bad=True)).read(files, SCRATCH)
+    assert raw.counts["bad"] == 3
+    assert raw.counts["left"] == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        ("transaction_data.csv", "DAY", "DATE", "line 1: the header lacks DAY"),
+        ("transaction_data.csv", ",", ";", "line 1: .* separated by ';'"),
+        ("transaction_data.csv", "1,50,2,900", "1,50,two,900", 'line 2: .*"two"'),
+        ("product.csv", "COMMODITY_DESC", "KIND", "line 1: the header lacks COMMODITY_DESC"),
+        ("product.csv", "901,2,", "nan,2,", 'line 3: .*"nan"'),
+    ],
+)
+def test_what_is_wrong_with_an_original_file(tmp_path, name, old, new, message):
+    files = original(tmp_path)
+    files[name].write_text(files[name].read_text().replace(old, new))
+    with pytest.raises(DataError, match=rf"{name}, {message}") as caught:
+        read("original", files)
+    assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Raw files in a folder: where they are looked for, and what is said of those that are not there."""
+"""Raw files in a folder: where they are looked for, and what is said of missing ones."""
 
 import gzip
 import hashlib
@@ -149,3 +149,13 @@ def test_listed_members_of_a_source_are_verified(tmp_path):
         raw_files(kind, tmp_path / "cache", tmp_path)
     (tmp_path / "one.txt").write_bytes(b"1")
     assert raw_files(kind, tmp_path / "cache", tmp_path) == {"one.txt": tmp_path / "one.txt"}
+
+
+def test_files_that_settings_name(tmp_path, monkeypatch):
+    kind = type("Own", (Toy,), {"about": None})
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FetchError, match=r"toy lacks 1 .* in .*: my\.csv \(x\)\. Give the folder "):
+        raw_files(kind, tmp_path, None, (RawFile("my.csv", "mine", "x"),))
+    put(tmp_path, "my.csv")
+    found = raw_files(kind, tmp_path, None, (RawFile("my.csv", "mine", "x"),))
+    assert found == {"my.csv": Path("my.csv")}

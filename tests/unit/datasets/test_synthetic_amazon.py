@@ -3,8 +3,8 @@
 import functools
 import gzip
 import json
-import tempfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,20 @@ NAMES = sorted(STEMS)
 CASES = [(name, seed) for name in NAMES for seed in (0, 7)]
 
 
-@functools.cache
-def made(name: str, seed: int) -> tuple[Path, dict[str, Any], RawData]:
-    """Folder of the files, truth, and what the reader finds."""
-    folder = Path(tempfile.mkdtemp())
-    _synthetic.write(name, folder, 1, seed)
-    return folder, _synthetic.truth(name, folder, seed), read(name, folder)
+Made = Callable[[str, int], tuple[Path, dict[str, Any], RawData]]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Made:
+    """By name and seed: folder of the files, truth, and what the reader finds."""
+
+    @functools.cache
+    def make(name: str, seed: int) -> tuple[Path, dict[str, Any], RawData]:
+        folder = tmp_path_factory.mktemp(name)
+        _synthetic.write(name, folder, 1, seed)
+        return folder, _synthetic.truth(name, folder, seed), read(name, folder)
+
+    return make
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -35,7 +43,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("name", "seed"), CASES)
-def test_reader_finds_the_truth(name, seed):
+def test_reader_finds_the_truth(made: Made, name, seed):
     _, truth, raw = made(name, seed)
     frame = raw.frame()
     items = set(frame["item"])
@@ -51,7 +59,7 @@ def test_reader_finds_the_truth(name, seed):
 
 
 @pytest.mark.parametrize(("name", "seed"), CASES)
-def test_planted_products_are_found_and_nothing_else(name, seed):
+def test_planted_products_are_found_and_nothing_else(made: Made, name, seed):
     _, truth, raw = made(name, seed)
     items = set(raw.item.texts())
     planted = {c: sorted(set(ids) & items) for c, ids in truth["planted"].items()}
@@ -61,7 +69,7 @@ def test_planted_products_are_found_and_nothing_else(name, seed):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_same_seed_same_bytes(name, tmp_path):
+def test_same_seed_same_bytes(made: Made, name, tmp_path):
     folder, _, _ = made(name, 0)
     for kind in (STEMS[name], f"meta_{STEMS[name]}"):
         before = (folder / f"{kind}.jsonl.gz").read_bytes()
@@ -72,7 +80,7 @@ def test_same_seed_same_bytes(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_rows_grow_with_the_scale(name, tmp_path):
+def test_rows_grow_with_the_scale(made: Made, name, tmp_path):
     _, truth, _ = made(name, 0)
     _synthetic.write(name, tmp_path, 3, 0)
     read_rows = len(lines(tmp_path / f"{STEMS[name]}.jsonl.gz"))
@@ -81,7 +89,7 @@ def test_rows_grow_with_the_scale(name, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "seed"), CASES)
-def test_sizes_and_requesters(name, seed):
+def test_sizes_and_requesters(made: Made, name, seed):
     _, truth, raw = made(name, seed)
     frame = raw.frame()
     assert 200 <= truth["num_users"] <= 400
@@ -91,7 +99,7 @@ def test_sizes_and_requesters(name, seed):
 
 
 @pytest.mark.parametrize(("name", "seed"), CASES)
-def test_each_step_of_cleaning_has_something_to_do(name, seed):
+def test_each_step_of_cleaning_has_something_to_do(made: Made, name, seed):
     folder, truth, raw = made(name, seed)
     counts = list(truth["counts"].values())
     assert counts == sorted(set(counts), reverse=True)
@@ -109,7 +117,7 @@ def test_each_step_of_cleaning_has_something_to_do(name, seed):
 
 
 @pytest.mark.parametrize(("name", "seed"), CASES)
-def test_it_can_be_prepared(name, seed):
+def test_it_can_be_prepared(made: Made, name, seed):
     _, truth, raw = made(name, seed)
     kind = DATASETS.get(name)
     dataset = kind(kind.Settings())
@@ -121,7 +129,7 @@ def test_it_can_be_prepared(name, seed):
         assert found == set(sensitive)
 
 
-def test_sessions_of_the_border_users():
+def test_sessions_of_the_border_users(made: Made):
     _, _, raw = made("amazon_books", 0)
     frame = raw.frame()
     sessions = frame.groupby("user")["sequence"].nunique()

@@ -2,7 +2,7 @@ import pytest
 
 from erase_ray.datasets import DATASETS
 from erase_ray.experiment.cell import Part
-from erase_ray.experiment.cost import TRAINING_COPIES, CostModel, weight_bytes
+from erase_ray.experiment.cost import SECONDS_PER_REQUEST, TRAINING_COPIES, CostModel, weight_bytes
 from erase_ray.experiment.grid import expand
 from erase_ray.experiment.grid_file import Block
 from erase_ray.models import MODELS, Shape
@@ -69,3 +69,25 @@ def test_a_model_may_bring_its_own_speed(monkeypatch):
     before = CostModel().of_cell(cell).seconds
     monkeypatch.setattr(MODELS.get("bpr"), "seconds_per_example", 1.0, raising=False)
     assert CostModel().of_cell(cell).seconds > 1000 * before
+
+
+@pytest.mark.parametrize(
+    ("scenario", "requests"),
+    [
+        ({"sensitive": {"category": "sensitive", "fraction": 0.01}}, 45),
+        ({"spam": {"ratio": 0.02}}, 6),
+        ({"account": {"fraction": 0.1}}, 30),
+        ({"account": {"num_users": 7}}, 7),
+        ({"item": {"num_items": 4}}, 4),
+    ],
+)
+def test_requests_are_counted_for_each_scenario(scenario, requests):
+    # planted data is planned with 9,000 rows and 300 people
+    cell = cells_of("planted", "bpr", "cf", scenarios=scenario)[-1]
+    assert cell.method.name == "scif"
+    rows, users, _ = DATASETS.get("planted").rough_size
+    assert cell.make_scenario().rough_requests(rows, users) == requests
+    one = cells_of("planted", "bpr", "cf", scenarios={"item": {"num_items": 1}})[-1]
+    model = CostModel()
+    longer = model.of_cell(cell).seconds - model.of_cell(one).seconds
+    assert longer == pytest.approx((requests - 1) * SECONDS_PER_REQUEST["cf"])

@@ -92,7 +92,7 @@ def test_what_was_made_from_other_files(dataset, tmp_path, monkeypatch):
     check_same_raw(store, dataset, key, RawFiles({}, same))
     with pytest.raises(StoreError, match=r"other raw files: size.txt \(there .{12}, here 0{12}\)"):
         check_same_raw(store, dataset, key, RawFiles({}, {"size.txt": "0" * 64}))
-    with pytest.raises(StoreError, match="other raw files: size.txt there, none here"):
+    with pytest.raises(StoreError, match=r"other raw files: size\.txt there, none here"):
         check_same_raw(store, dataset, key, RawFiles({}, {}))
 
 
