@@ -2,12 +2,15 @@
 
 import csv
 import gzip
-from dataclasses import asdict, dataclass
+import logging
+import tempfile
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from erase_ray.datasets._parse import (
     Column,
+    OpenQuoteError,
     Parsed,
     Scratch,
     named,
@@ -15,6 +18,8 @@ from erase_ray.datasets._parse import (
     quoted,
 )
 from erase_ray.errors import DataError
+
+logger = logging.getLogger(__name__)
 
 OTHER_SEPARATORS = ",;\t|"
 
@@ -53,7 +58,38 @@ def parse_delimited(
             f"{', '.join(found)[:200]}{_hint(found, separator)}"
         )
     layout = Layout(tuple(found), columns, separator, quote, header is None)
-    return parse(path, layout, scratch, skip_bad)
+    try:
+        return parse(path, layout, scratch, skip_bad)
+    except OpenQuoteError as error:
+        if not skip_bad:
+            raise
+        logger.warning("%s; reading it line by line", error)
+        return _parse_closed(path, layout, scratch)
+
+
+def _parse_closed(path: Path, layout: "Layout", scratch: Scratch) -> Parsed:
+    """What is in the lines whose quotes are closed; slow, as each line is looked at."""
+    with tempfile.TemporaryDirectory(dir=scratch.folder) as folder:
+        copy = Path(folder) / path.name.removesuffix(".gz")
+        num_open = _copy_closed(path, copy, layout)
+        parsed = parse(copy, layout, scratch, skip_bad=True)
+    logger.warning("%s: left out %d lines with a quote that is not closed", path.name, num_open)
+    return replace(parsed, bad=parsed.bad | {"badly quoted": num_open})
+
+
+def _copy_closed(path: Path, copy: Path, layout: "Layout") -> int:
+    """Copy all lines but those with an open quote, whose number is returned."""
+    num_open = 0
+    with _opened(path) as source, copy.open("wb") as target:
+        for line in source:
+            text = line.decode("utf-8", "replace").rstrip("\r\n")
+            quoting = {"delimiter": layout.separator, "quotechar": layout.quote}
+            try:
+                next(csv.reader([text], strict=True, **quoting), None)
+                target.write(line)
+            except csv.Error:
+                num_open += 1
+    return num_open
 
 
 @dataclass(frozen=True)
@@ -114,15 +150,18 @@ def _picked(column: Column) -> str:
     return f"{value} AS {named(column.target)}"
 
 
+def _opened(path: Path) -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+
+
 def read_header(path: Path, separator: str, quote: str) -> list[str]:
     """Column names in the first line of a text table.
 
     Raises:
         DataError: The file cannot be read or has no first line.
     """
-    opened = gzip.open if path.suffix == ".gz" else open
     try:
-        with opened(path, "rb") as file:
+        with _opened(path) as file:
             text = file.readline().decode("utf-8-sig")
     except (OSError, EOFError, UnicodeError) as error:
         raise DataError(f"{path.name}, line 1: cannot be read ({error})") from error

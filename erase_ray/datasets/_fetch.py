@@ -84,11 +84,12 @@ def raw_files(
 def _beside_sources(
     dataset: type[Dataset], cache: str | Path, local: Path | None, found: dict[str, Path]
 ) -> dict[str, Path]:
-    """What the user has of another release, or else the sources and that."""
+    """Another release if the user has it; and the sources, if they are there too or it is not."""
     verified = {base_name(member) for source in dataset.sources for member in source.members}
     other = {name: path for name, path in found.items() if base_name(name) not in verified}
     listed = dataset.about.files if dataset.about else ()
-    enough = bool(other) and not missing_files(listed, other)
+    is_source_here = verified <= set(map(base_name, found))
+    enough = bool(other) and not missing_files(listed, other) and not is_source_here
     return other if enough else fetch(dataset.sources, cache, local) | other
 
 

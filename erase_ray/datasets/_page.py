@@ -4,6 +4,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from erase_ray.datasets._about import About, RawFile
+from erase_ray.datasets._archives import base_name
 from erase_ray.datasets._base import DATASETS, Dataset
 from erase_ray.datasets._own_files import missing_files
 
@@ -74,7 +75,8 @@ def _section(name: str, dataset: type[Dataset]) -> str:
     lines += [f"- Settings: {_settings(dataset)}", ""]
     if dataset.about and dataset.about.files:
         lines += ["| file | holds | size | download |", "|---|---|---|---|"]
-        lines += [*map(_file, dataset.about.files), ""]
+        fetched = {base_name(member) for source in dataset.sources for member in source.members}
+        lines += [*(_file(file, file.name in fetched) for file in dataset.about.files), ""]
     return "\n".join(lines)
 
 
@@ -98,9 +100,10 @@ def _setting(name: str, field: FieldInfo) -> str:
     return f"`{name}={field.get_default(call_default_factory=True)!r}`"
 
 
-def _file(file: RawFile) -> str:
+def _file(file: RawFile, is_fetched: bool) -> str:
     name = f"`{file.name}`{' (optional)' if file.optional else ''}"
-    return f"| {name} | {_cell(file.holds)} | {file.size or 'unknown'} | {_link(file)} |"
+    way = "automatic" if is_fetched else _link(file)
+    return f"| {name} | {_cell(file.holds)} | {file.size or 'unknown'} | {way} |"
 
 
 def _link(file: RawFile) -> str:

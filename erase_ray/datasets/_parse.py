@@ -7,14 +7,16 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import duckdb
 import pyarrow.parquet as pq
 
 from erase_ray.datasets._archives import sha256_of
 from erase_ray.datasets._scratch import Scratch
 from erase_ray.errors import DataError
+
+if TYPE_CHECKING:
+    import duckdb
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +97,10 @@ class Fault:
     kind: str
 
 
+class OpenQuoteError(DataError):
+    """A quote that is never closed swallows what follows."""
+
+
 class Parser(Protocol):
     """How to read one format: :mod:`_delimited` and :mod:`_json_lines`."""
 
@@ -149,6 +155,8 @@ def parse(path: Path, parser: Parser, scratch: Scratch, skip_bad: bool) -> Parse
 
 
 def _parsed(path: Path, parser: Parser, scratch: Scratch, out: Path) -> dict[str, Any]:
+    import duckdb
+
     faults: list[Fault] = []
 
     def write(partial: Path) -> None:
@@ -171,7 +179,7 @@ def _parsed(path: Path, parser: Parser, scratch: Scratch, out: Path) -> dict[str
 
 
 def _unfit(
-    db: duckdb.DuckDBPyConnection, parser: Parser, out: Path, unread: list[int]
+    db: "duckdb.DuckDBPyConnection", parser: Parser, out: Path, unread: list[int]
 ) -> list[Fault]:
     """Take rows that do not count out of ``out`` again, and say where they were."""
     tests = parser.tests()
@@ -235,11 +243,11 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
         partial.unlink(missing_ok=True)
 
 
-def rejected(db: duckdb.DuckDBPyConnection, path: Path) -> dict[int, Fault]:
+def rejected(db: "duckdb.DuckDBPyConnection", path: Path) -> dict[int, Fault]:
     """Lines that the last scan with ``store_rejects`` could not read, by number.
 
     Raises:
-        DataError: A quote is never closed, so that nobody knows what was lost.
+        OpenQuoteError: A quote is not closed in its line, so that more than the line is lost.
     """
     rows = db.execute(
         "SELECT line, error_type, min(error_message), min(csv_line) FROM reject_errors "
@@ -247,9 +255,9 @@ def rejected(db: duckdb.DuckDBPyConnection, path: Path) -> dict[int, Fault]:
     ).fetchall()
     for line, _, _, text in rows:
         if text and "\n" in text.strip():
-            raise DataError(
-                f"{path.name}, line {line}: a quote is opened and not closed in its line, so what "
-                "follows cannot be told apart; mend the file"
+            raise OpenQuoteError(
+                f"{path.name}, line {line}: a quote is opened and not closed in its line; mend the "
+                "file, or leave bad lines out with skip_bad"
             )
     return {
         line: Fault(line, _reason(message, text or ""), REJECTS.get(kind, "wrong number of fields"))

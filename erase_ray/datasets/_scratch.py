@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import duckdb
+if TYPE_CHECKING:  # loaded when it is used: most processes never read raw files
+    import duckdb
 
 GIB = 2**30
 CACHE = "ERASE_RAY_CACHE"
@@ -34,8 +36,10 @@ class Scratch:
         return cls(Path(os.environ.get(CACHE) or Path(home) / "erase_ray"), memory_bytes)
 
     @contextmanager
-    def duckdb(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def duckdb(self) -> "Iterator[duckdb.DuckDBPyConnection]":
         """A connection that keeps to the budget and spills to the folder; UTC, no extensions."""
+        import duckdb
+
         spill = self.folder / "spill"
         spill.mkdir(parents=True, exist_ok=True)
         limit_mb = max(int(self.memory_bytes * ENGINE_SHARE / 2**20), 256)

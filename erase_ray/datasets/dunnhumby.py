@@ -83,7 +83,11 @@ class Dunnhumby(Dataset):
             RawFile(
                 journey.ORIGINAL_TRANSACTIONS, "2.6 million lines of 2,500 households, two years"
             ),
-            RawFile(journey.ORIGINAL_PRODUCTS, "92,353 products with their category"),
+            RawFile(journey.ORIGINAL_PRODUCTS, "92 thousand products with their category"),
+            RawFile(
+                journey.TRANSACTIONS, "1.5 million lines of one year, in the wheel", optional=True
+            ),
+            RawFile(journey.PRODUCTS, "its products", optional=True),
         ),
     )
 

@@ -65,16 +65,16 @@ class Instacart(Dataset):
 
     about: ClassVar[About] = About(
         title='Instacart, "The Instacart Online Grocery Shopping Dataset 2017"',
-        licence="released by Instacart for non-commercial use, under its own terms",
+        licence="Instacart's own terms: non-commercial use",
         citation=(
             '"The Instacart Online Grocery Shopping Dataset 2017", accessed from '
             "https://www.instacart.com/datasets/grocery-shopping-2017"
         ),
         address="https://www.kaggle.com/c/instacart-market-basket-analysis/data",
         files=(
-            RawFile(ORDERS, "3.4 million orders", "about 104 MB"),
-            RawFile(PRIOR, "32.4 million lines of the orders before the last", "about 551 MB"),
-            RawFile(TRAIN, "1.4 million lines of last orders", "about 24 MB"),
+            RawFile(ORDERS, "3.4 million orders", "about 109 MB"),
+            RawFile(PRIOR, "32.4 million lines of the orders before the last", "about 578 MB"),
+            RawFile(TRAIN, "1.4 million lines of last orders", "about 25 MB"),
             RawFile(PRODUCTS, "49,688 products with their aisle", "about 2 MB"),
             RawFile(AISLE_NAMES, "names of the 134 aisles, for labels", optional=True),
         ),

@@ -1,11 +1,14 @@
 """The Complete Journey from small made-up files of both releases."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from erase_ray.datasets import DATASETS
+from erase_ray.datasets._archives import sha256_of
+from erase_ray.datasets._fetch import raw_files
 from erase_ray.errors import DataError
 from tests.conftest import SCRATCH
 
@@ -245,3 +248,17 @@ def test_what_is_wrong_with_an_original_file(tmp_path, name, old, new, message):
     with pytest.raises(DataError, match=rf"{name}, {message}") as caught:
         read("original", files)
     assert "\n" not in str(caught.value)
+
+
+def test_both_releases_in_one_folder(tmp_path, monkeypatch):
+    kind = DATASETS.get("dunnhumby")
+    one_year(tmp_path)
+    original(tmp_path)
+    source = kind.sources[0]
+    sums = {m: sha256_of(tmp_path / Path(m).name) for m in source.members}
+    monkeypatch.setattr(kind, "sources", (replace(source, members=sums),))
+    found = raw_files(kind, tmp_path / "cache", tmp_path)
+    assert set(found) == {*original(tmp_path), *one_year(tmp_path)}
+    for name in one_year(tmp_path):
+        (tmp_path / name).unlink()
+    assert set(raw_files(kind, tmp_path / "cache", tmp_path)) == set(original(tmp_path))

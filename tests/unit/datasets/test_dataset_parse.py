@@ -154,15 +154,22 @@ def test_all_faults_are_counted_and_lines_are_right(write, scratch):
             (HEADER + GOOD).replace(",", ";"),
             "are the fields separated by ';', not ','[?]",
         ),
-        (
-            HEADER + GOOD + '1,"2,3,2005-04-02 23:53:47\n' + GOOD,
-            "rating.csv, line 3: a quote is opened and not closed in its line",
-        ),
     ],
 )
 def test_files_that_cannot_be_read_at_all(write, scratch, content, text, skip_bad):
     with pytest.raises(DataError, match=text):
         parse_delimited(write(content), COLUMNS, scratch, skip_bad=skip_bad)
+
+
+@pytest.mark.parametrize("is_zipped", [False, True])
+def test_a_quote_that_is_not_closed_costs_its_line_only(write, scratch, is_zipped):
+    text = (HEADER + GOOD + '1,"2,3,2005-04-02 23:53:47\n' + GOOD + "1,2\n" + GOOD).encode()
+    path = write(gzip.compress(text), "x.csv.gz") if is_zipped else write(text, "x.csv")
+    with pytest.raises(DataError, match=r"x.csv.*, line 3: a quote is opened and not closed"):
+        parse_delimited(path, COLUMNS, scratch)
+    parsed = parse_delimited(path, COLUMNS, scratch, skip_bad=True)
+    assert rows(parsed) == [GOOD_ROW] * 3
+    assert parsed.bad == {"badly quoted": 1, "wrong number of fields": 1}
 
 
 def test_nothing_but_bad_lines(write, scratch):
