@@ -15,6 +15,7 @@ from erase_ray import log
 from erase_ray.errors import EraseError
 from erase_ray.experiment.grid import load_cells
 from erase_ray.experiment.plan import build
+from erase_ray.experiment.preparing import check_own_files
 from erase_ray.experiment.run import run_node
 from erase_ray.experiment.store import Store
 
@@ -36,7 +37,9 @@ def main() -> None:
     path = named if named.exists() else Path(arguments.grid)
     store = Store(arguments.storage)
     cell = load_cells(path, arguments.only, arguments.set)[0]
-    for node in build([cell], store).pending():
+    plan = build([cell], store)
+    check_own_files(plan.nodes.values(), store)
+    for node in plan.pending():
         run_node(node.payload, arguments.storage)
     print(f"{cell.label}  {cell.key}")
     results = store.table(cell.key, "results")

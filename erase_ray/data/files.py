@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 import pyarrow.parquet as pq
 
 from erase_ray.data.catalogue import Catalogue
@@ -18,6 +18,8 @@ from erase_ray.errors import DataError
 
 INTERACTIONS, SPLIT = "interactions.parquet", "split.parquet"
 VOCABULARY, CATALOGUE = "vocabulary.parquet", "catalogue.parquet"
+compute: Any = pyarrow.compute  # its functions are made at run time
+
 KINDS = ("user", "item", "sequence")
 LABEL, CATEGORY = "label", "category:"
 """Columns of the catalogue: the label, and one a category with this in front of its name."""
@@ -49,7 +51,7 @@ def from_files(files: dict[str, bytes], dataset: str, task: str) -> Prepared:
     split = Split(_read(files, SPLIT, ("mark",))["mark"].astype(np.int8))
     outer = _read_table(files, VOCABULARY, ("kind", "outer"))
     users, items, sequences = (
-        Names(outer["outer"].filter(pc.equal(outer["kind"], kind))) for kind in KINDS
+        Names(outer["outer"].filter(compute.equal(outer["kind"], kind))) for kind in KINDS
     )
     table = _read_table(files, CATALOGUE, (LABEL,))
     flags = {

@@ -29,7 +29,8 @@ class Ids:
         Raises:
             ValueError: A value is missing.
         """
-        array = pa.array(texts) if not isinstance(texts, pa.Array | pa.ChunkedArray) else texts
+        is_array = isinstance(texts, pa.Array | pa.ChunkedArray)
+        array: Any = texts if is_array else pa.array(texts)
         if array.null_count:
             raise ValueError(f"{array.null_count} of {len(array)} ids are missing")
         encoded = array.cast(pa.large_string()).dictionary_encode()

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
+
+compute: Any = pyarrow.compute  # its functions are made at run time
 
 
 class Names(Sequence[str]):
@@ -74,15 +76,15 @@ class Names(Sequence[str]):
     def glued(self, other: "Names", between: str) -> "Names":
         """Each of these texts, ``between``, and the text of ``other`` at the same place."""
         parts = [self.array, other.array, pa.scalar(between, pa.large_string())]
-        return Names(pc.call_function("binary_join_element_wise", parts))
+        return Names(compute.call_function("binary_join_element_wise", parts))
 
     def positions(self, texts: Iterable[str]) -> np.ndarray:
         """Where each of ``texts`` is, int64; -1 for one that is not here.
 
         The sequence must not hold a text twice.
         """
-        found = pc.index_in(Names.of(texts).array, value_set=self.array)
-        return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+        found = compute.index_in(Names.of(texts).array, value_set=self.array)
+        return compute.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
 
     @cached_property
     def natural_ranks(self) -> np.ndarray:
@@ -91,18 +93,18 @@ class Names(Sequence[str]):
         Numbers are texts of ASCII digits; of two with the same value the one with more leading
         zeros comes first. Other texts are in the order of their code points.
         """
-        is_number = pc.match_substring_regex(self.array, r"^[0-9]+$")
-        digits = pc.if_else(is_number, pc.ascii_ltrim(self.array, "0"), "")
+        is_number = compute.match_substring_regex(self.array, r"^[0-9]+$")
+        digits = compute.if_else(is_number, compute.ascii_ltrim(self.array, "0"), "")
         table = pa.table(
             {
-                "other": pc.invert(is_number),
-                "length": pc.binary_length(digits),
+                "other": compute.invert(is_number),
+                "length": compute.binary_length(digits),
                 "digits": digits,
                 "text": self.array,
             }
         )
         keys = [(name, "ascending") for name in table.column_names]
-        order = pc.sort_indices(table, sort_keys=keys).to_numpy()
+        order = compute.sort_indices(table, sort_keys=keys).to_numpy()
         rank = np.empty(len(self), np.int64)
         rank[order] = np.arange(len(self))
         return rank

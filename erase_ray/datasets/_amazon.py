@@ -1,38 +1,26 @@
 """What both data sets of Amazon Reviews 2023 share: files, cleaning, sensitive products."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from erase_ray.data.clean import distinct, k_core, order_by
-from erase_ray.data.ids import Ids
 from erase_ray.data.names import Names
 from erase_ray.datasets._about import About, RawFile
+from erase_ray.datasets._amazon_reviews import COMPLETE, REVIEW_COLUMNS, Reviews, cleaned
 from erase_ray.datasets._base import ReaderSettings
 from erase_ray.datasets._json_lines import parse_json_lines
 from erase_ray.datasets._keywords import SEPARATOR, Rule, categories_sql
-from erase_ray.datasets._load import load
 from erase_ray.datasets._parse import Column, Parsed
 from erase_ray.datasets._raw import ItemTable
 from erase_ray.datasets._scratch import Scratch
 from erase_ray.errors import DataError
 
 _ADDRESS = "https://mcauleylab.ucsd.edu/public_datasets/data/amazon_2023/raw"
-REVIEW_COLUMNS = (
-    Column("user_id", "text", "user", required=False),
-    Column("asin", "text", "item", required=False),
-    Column("parent_asin", "text", "parent", required=False),
-    Column("rating", "number", required=False),
-    Column("timestamp", "integer", "time_ms", required=False),
-)
-_COMPLETE = "\"user\" <> '' AND item <> '' AND parent <> '' AND rating + time_ms IS NOT NULL"
 
 
 @dataclass(frozen=True)
@@ -60,23 +48,6 @@ class AmazonSettings(ReaderSettings):
 
     core: int = Field(default=5, ge=0)
     """Fewest reviews of a person and of a product; 0 keeps all."""
-
-
-@dataclass(frozen=True, eq=False)
-class Reviews:
-    """The reviews that stay, by person and time; ties: natural order of the product ids.
-
-    Args:
-        user: Who.
-        item: What.
-        time_ms: Unix milliseconds, int64.
-        counts: Rows after each step of cleaning.
-    """
-
-    user: Ids
-    item: Ids
-    time_ms: np.ndarray
-    counts: dict[str, int]
 
 
 def about(stem: str, what: str, num_reviews: str, num_products: str) -> About:
@@ -133,69 +104,13 @@ def read_shop(
     raw = parse_json_lines(reviews_path, REVIEW_COLUMNS, scratch, skip_bad=skip_bad)
     columns = (Column("parent_asin", "text", "parent"), *shop.columns)
     meta = parse_json_lines(meta_path, columns, scratch, skip_bad=skip_bad)
-    reviews = _cleaned(raw, scratch, settings)
+    reviews = cleaned(raw, scratch, settings.min_rating, settings.core)
     if not len(reviews.time_ms):
         steps = ", ".join(f"{step} {count}" for step, count in reviews.counts.items())
         raise DataError(f"{reviews_path.name}: cleaning leaves no review ({steps})")
     if raw.num_bad + meta.num_bad:
         reviews.counts["bad"] = raw.num_bad + meta.num_bad
     return reviews, _item_table(shop, reviews.item.names, raw, meta, scratch)
-
-
-def _cleaned(raw: Parsed, scratch: Scratch, settings: AmazonSettings) -> Reviews:
-    counts = {"read": raw.num_rows}
-    columns = _complete_rated(raw, scratch, settings.min_rating, counts)
-    user, item, time_ms = columns["user"], columns["item"], columns["time_ms"]
-    stays = _distinct(user.codes, item.codes, columns.pop("rating"), time_ms)
-    user, item, time_ms = user.take(stays), item.take(stays), time_ms[stays]
-    counts["distinct"] = len(time_ms)
-    stays = k_core(user.codes, item.codes, settings.core)
-    user, item, time_ms = user.take(stays).compact(), item.take(stays).compact(), time_ms[stays]
-    if settings.core > 1:
-        counts[f"{settings.core}-core"] = len(time_ms)
-    order = order_by(user.codes, time_ms, item.names.natural_ranks[item.codes])
-    return Reviews(user.take(order), item.take(order), time_ms[order], counts)
-
-
-def _complete_rated(
-    raw: Parsed, scratch: Scratch, min_rating: float, counts: dict[str, int]
-) -> dict[str, Any]:
-    """Reviews that lack nothing and have enough stars, in memory."""
-    part = scratch.folder / "columns" / f"{raw.path.stem}.{os.getpid()}.rated.parquet"
-    source = "FROM read_parquet(?)"
-    tests = f"count(*) FILTER ({_COMPLETE}), count(*) FILTER ({_COMPLETE} AND rating >= ?)"
-    with scratch.duckdb() as db:
-        counted = db.execute(f"SELECT {tests} {source}", [min_rating, str(raw.path)]).fetchone()
-        assert counted is not None
-        counts["complete"], counts["rated"] = counted
-        db.execute(
-            f'COPY (SELECT "user", item, rating, time_ms {source} WHERE {_COMPLETE} '
-            "AND rating >= ?) TO ? (FORMAT parquet)",
-            [str(raw.path), min_rating, str(part)],
-        )
-    try:
-        kept = Parsed(part, counts["rated"], {})
-        return load(kept, texts=("user", "item"), numbers=("rating", "time_ms"))
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _distinct(
-    user: np.ndarray, item: np.ndarray, rating: np.ndarray, time_ms: np.ndarray
-) -> np.ndarray:
-    """True for the first row of each combination of all four, shape ``(R,)``."""
-    second = time_ms // 1000
-    order = order_by(user, second)
-    same = (np.diff(user[order]) == 0) & (np.diff(second[order]) == 0)
-    # nearly all rows are the only one of their user and second, which costs one sort to find
-    crowded = np.zeros(len(user), bool)
-    crowded[order[1:][same]] = True
-    crowded[order[:-1][same]] = True
-    rows = np.flatnonzero(crowded)
-    level = np.unique(rating[rows], return_inverse=True)[1]
-    stays = np.ones(len(user), bool)
-    stays[rows] = distinct(user[rows], item[rows], level, time_ms[rows])
-    return stays
 
 
 def _item_table(shop: Shop, items: Names, raw: Parsed, meta: Parsed, scratch: Scratch) -> ItemTable:
@@ -206,7 +121,7 @@ def _item_table(shop: Shop, items: Names, raw: Parsed, meta: Parsed, scratch: Sc
         db.register("kept", kept)
         db.execute(
             "CREATE TEMP TABLE family AS SELECT DISTINCT place, parent FROM read_parquet(?) "
-            f"JOIN kept USING (item) WHERE {_COMPLETE}",
+            f"JOIN kept USING (item) WHERE {COMPLETE}",
             [str(raw.path)],
         )
         # few products survive cleaning: their long texts alone are searched

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
@@ -15,7 +14,7 @@ from erase_ray.datasets._parse import Column, Parsed, quoted
 from erase_ray.datasets._ratings import Ratings, item_table
 from erase_ray.datasets._raw import ItemTable
 from erase_ray.datasets._rules_goodreads import RULES
-from erase_ray.datasets._scratch import Scratch
+from erase_ray.datasets._scratch import Connection, Scratch
 from erase_ray.errors import DataError
 
 INTERACTIONS = "goodreads_interactions.csv"
@@ -132,7 +131,7 @@ def described(parsed: dict[str, Parsed], items: Names, scratch: Scratch) -> Item
     return item_table(table, "title")
 
 
-def _numbered(db: duckdb.DuckDBPyConnection, kind: str, known: Parsed | None) -> Names:
+def _numbered(db: Connection, kind: str, known: Parsed | None) -> Names:
     """Make the table ``<kind>_ids`` (number in the file, place among the names); the names.
 
     Without a map the numbers are the names.
@@ -159,7 +158,7 @@ def _numbered(db: duckdb.DuckDBPyConnection, kind: str, known: Parsed | None) ->
     return Names(names["name"])
 
 
-def _count(db: duckdb.DuckDBPyConnection, source: str) -> int:
+def _count(db: Connection, source: str) -> int:
     return db.execute(f"SELECT count(*) {source}").fetchall()[0][0]
 
 

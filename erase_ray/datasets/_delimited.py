@@ -4,6 +4,7 @@ import csv
 import gzip
 import logging
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any, cast
@@ -83,7 +84,7 @@ def _copy_closed(path: Path, copy: Path, layout: "Layout") -> int:
     with _opened(path) as source, copy.open("wb") as target:
         for line in source:
             text = line.decode("utf-8", "replace").rstrip("\r\n")
-            quoting = {"delimiter": layout.separator, "quotechar": layout.quote}
+            quoting: dict[str, Any] = {"delimiter": layout.separator, "quotechar": layout.quote}
             try:
                 next(csv.reader([text], strict=True, **quoting), None)
                 target.write(line)
@@ -171,7 +172,7 @@ def read_header(path: Path, separator: str, quote: str) -> list[str]:
     return [name.strip() for name in next(csv.reader([text], delimiter=separator, **quoting))]
 
 
-def _hint(found: tuple[str, ...] | list[str], separator: str) -> str:
+def _hint(found: Sequence[str], separator: str) -> str:
     if len(found) > 1:
         return ""
     others = [other for other in OTHER_SEPARATORS if other != separator and other in found[0]]

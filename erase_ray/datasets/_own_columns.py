@@ -6,14 +6,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from erase_ray.datasets._archives import sha256_of
 from erase_ray.datasets._delimited import parse_delimited, read_header
-from erase_ray.datasets._parse import Column, Parsed, first_line, named, quoted
-from erase_ray.datasets._scratch import Scratch
+from erase_ray.datasets._parse import Column, Parsed, named, naming, quoted
+from erase_ray.datasets._scratch import Connection, Scratch
 from erase_ray.errors import DataError
 
 TAB = "\t"
@@ -151,14 +150,12 @@ def _typed(
     if "rating" in wanted:
         wrong += " OR NOT isfinite(rating)"
     try:
-        with scratch.duckdb() as db:
+        with naming(path), scratch.duckdb() as db:
             _view(db, source, wanted, reading)
             num_bad = _judge(db, path, wanted, reading, wrong)
             rows = f"SELECT {', '.join(wanted)} FROM typed WHERE NOT ({wrong})"
             db.execute(f"COPY ({rows}) TO {quoted(str(partial))} (FORMAT parquet)")
         partial.replace(out)
-    except duckdb.Error as error:
-        raise DataError(f"{path.name}: {first_line(str(error))}") from error
     finally:
         partial.unlink(missing_ok=True)
     num_rows = pq.read_metadata(out).num_rows
@@ -174,9 +171,7 @@ def _place(source: Path, wanted: dict[str, str], reading: Reading, scratch: Scra
     return folder / f"{hashlib.sha256(made.encode()).hexdigest()[:32]}.typed.parquet"
 
 
-def _view(
-    db: duckdb.DuckDBPyConnection, source: Path, wanted: dict[str, str], reading: Reading
-) -> None:
+def _view(db: Connection, source: Path, wanted: dict[str, str], reading: Reading) -> None:
     described = db.execute(f"DESCRIBE FROM read_parquet({quoted(str(source))})").fetchall()
     types = {row[0]: row[1] for row in described}
     picked = [
@@ -216,9 +211,7 @@ def _value(what: str, name: str, type: str, reading: Reading) -> str:
     )
 
 
-def _judge(
-    db: duckdb.DuckDBPyConnection, path: Path, wanted: dict[str, str], reading: Reading, wrong: str
-) -> int:
+def _judge(db: Connection, path: Path, wanted: dict[str, str], reading: Reading, wrong: str) -> int:
     """Number of rows that do not count.
 
     Raises:

@@ -4,7 +4,6 @@ import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +19,7 @@ from erase_ray.datasets._own_columns import (
     header_of,
     separation,
 )
-from erase_ray.datasets._parse import Column, first_line, named, quoted
+from erase_ray.datasets._parse import Column, named, naming, quoted
 from erase_ray.datasets._raw import ItemTable
 from erase_ray.datasets._scratch import Scratch
 from erase_ray.errors import DataError
@@ -167,12 +166,9 @@ def _typed(name: str, header: dict[str, str]) -> str:
 
 def _texts(path: Path, source: Path, names: list[str], scratch: Scratch) -> dict[str, pa.Array]:
     picked = ", ".join(f"{named(name)}::VARCHAR AS {named(name)}" for name in names)
-    try:
-        with scratch.duckdb() as db:
-            rows = f"SELECT {picked} FROM read_parquet({quoted(str(source))})"
-            table = db.sql(rows).to_arrow_table()
-    except duckdb.Error as error:
-        raise DataError(f"{path.name}: {first_line(str(error))}") from error
+    with naming(path), scratch.duckdb() as db:
+        rows = f"SELECT {picked} FROM read_parquet({quoted(str(source))})"
+        table = db.sql(rows).to_arrow_table()
     return {name: table[name].cast(pa.large_string()).combine_chunks() for name in names}
 
 

@@ -4,19 +4,17 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import pyarrow.parquet as pq
 
 from erase_ray.datasets._archives import sha256_of
-from erase_ray.datasets._scratch import Scratch
+from erase_ray.datasets._scratch import Connection, Scratch
 from erase_ray.errors import DataError
-
-if TYPE_CHECKING:
-    import duckdb
 
 logger = logging.getLogger(__name__)
 
@@ -155,8 +153,6 @@ def parse(path: Path, parser: Parser, scratch: Scratch, skip_bad: bool) -> Parse
 
 
 def _parsed(path: Path, parser: Parser, scratch: Scratch, out: Path) -> dict[str, Any]:
-    import duckdb
-
     faults: list[Fault] = []
 
     def write(partial: Path) -> None:
@@ -166,10 +162,8 @@ def _parsed(path: Path, parser: Parser, scratch: Scratch, out: Path) -> dict[str
             faults.extend(unread.values())
             faults.extend(_unfit(db, parser, partial, sorted(unread)))
 
-    try:
+    with naming(path):
         _replace(out, write)
-    except duckdb.Error as error:
-        raise DataError(f"{path.name}: {first_line(str(error))}") from error
     bad: dict[str, int] = {}
     for fault in faults:
         bad[fault.kind] = bad.get(fault.kind, 0) + 1
@@ -178,9 +172,22 @@ def _parsed(path: Path, parser: Parser, scratch: Scratch, out: Path) -> dict[str
     return {"num_rows": num_rows, "bad": bad, "first": asdict(first) if first else None}
 
 
-def _unfit(
-    db: "duckdb.DuckDBPyConnection", parser: Parser, out: Path, unread: list[int]
-) -> list[Fault]:
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Errors of the engine become those of a file.
+
+    Raises:
+        DataError: The engine cannot read the file.
+    """
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise DataError(f"{path.name}: {first_line(str(error))}") from error
+
+
+def _unfit(db: Connection, parser: Parser, out: Path, unread: list[int]) -> list[Fault]:
     """Take rows that do not count out of ``out`` again, and say where they were."""
     tests = parser.tests()
     wrong = " OR ".join(f"coalesce({test}, false)" for test, _ in tests) or "false"
@@ -243,7 +250,7 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
         partial.unlink(missing_ok=True)
 
 
-def rejected(db: "duckdb.DuckDBPyConnection", path: Path) -> dict[int, Fault]:
+def rejected(db: Connection, path: Path) -> dict[int, Fault]:
     """Lines that the last scan with ``store_rejects`` could not read, by number.
 
     Raises:

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # loaded when it is used: most processes never read raw files
-    import duckdb
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection as Connection
+else:  # the engine is loaded when it is used: most processes never read raw files
+    Connection = Any
 
 GIB = 2**30
 CACHE = "ERASE_RAY_CACHE"
@@ -36,14 +38,14 @@ class Scratch:
         return cls(Path(os.environ.get(CACHE) or Path(home) / "erase_ray"), memory_bytes)
 
     @contextmanager
-    def duckdb(self) -> "Iterator[duckdb.DuckDBPyConnection]":
+    def duckdb(self) -> Iterator[Connection]:
         """A connection that keeps to the budget and spills to the folder; UTC, no extensions."""
         import duckdb
 
         spill = self.folder / "spill"
         spill.mkdir(parents=True, exist_ok=True)
         limit_mb = max(int(self.memory_bytes * ENGINE_SHARE / 2**20), 256)
-        settings = {
+        settings: dict[str, Any] = {
             "memory_limit": f"{limit_mb}MB",
             "temp_directory": str(spill),
             "threads": str(_threads()),

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import ClassVar
 
-import duckdb
 import numpy as np
 from pydantic import Field
 
@@ -14,7 +13,7 @@ from erase_ray.datasets._baskets import Limits, Purchases
 from erase_ray.datasets._delimited import parse_delimited
 from erase_ray.datasets._parse import Column, Parsed
 from erase_ray.datasets._raw import ItemTable, RawData
-from erase_ray.datasets._scratch import Scratch
+from erase_ray.datasets._scratch import Connection, Scratch
 from erase_ray.errors import DataError
 
 AISLES = {
@@ -139,7 +138,7 @@ class Instacart(Dataset):
 
     def _shared(
         self,
-        db: duckdb.DuckDBPyConnection,
+        db: Connection,
         orders: Parsed,
         lines: list[Parsed],
         counts: dict[str, int],
@@ -158,9 +157,7 @@ class Instacart(Dataset):
         return bought, _names(number_U), _names(number_I)
 
 
-def _orders(
-    db: duckdb.DuckDBPyConnection, orders: Parsed
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _orders(db: Connection, orders: Parsed) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """User and day of each basket, and the outer number of each user; makes table ``orders``."""
     db.execute(
         "CREATE TEMP TABLE orders AS SELECT order_id, user_id, "
@@ -180,9 +177,7 @@ def _orders(
     return user, day, number
 
 
-def _lines(
-    db: duckdb.DuckDBPyConnection, lines: list[Parsed]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _lines(db: Connection, lines: list[Parsed]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Basket and item of each line whose order is known, and the outer number of each item."""
     paths = [str(parsed.path) for parsed in lines]
     db.execute(
@@ -200,14 +195,12 @@ def _lines(
     return basket, item, number
 
 
-def _columns(db: duckdb.DuckDBPyConnection, query: str, *values: object) -> tuple[np.ndarray, ...]:
+def _columns(db: Connection, query: str, *values: object) -> tuple[np.ndarray, ...]:
     """The columns of the result of a query, none of which has nulls."""
     return tuple(np.asarray(column) for column in db.execute(query, values).fetchnumpy().values())
 
 
-def _item_table(
-    db: duckdb.DuckDBPyConnection, products: Parsed, aisles: Parsed | None
-) -> ItemTable:
+def _item_table(db: Connection, products: Parsed, aisles: Parsed | None) -> ItemTable:
     """Labels are name and aisle."""
     paths = [str(products.path)] + ([str(aisles.path)] if aisles else [])
     join = "LEFT JOIN read_parquet(?) AS named USING (aisle_id)" if aisles else ""

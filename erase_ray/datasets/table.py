@@ -182,6 +182,10 @@ class Table(Dataset):
         max_baskets: int = Field(default=0, ge=0)
         """Most baskets of a user; those who have more are left out. 0 for any number."""
 
+        revision: str = ""
+        """Any text. Another one makes another dataset: for a file whose content has changed, so
+        that results of the old and the new one stay apart."""
+
     @property
     def task(self) -> str:
         """What the setting says."""

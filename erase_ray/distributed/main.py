@@ -11,6 +11,7 @@ from erase_ray.experiment.grid import Grid
 from erase_ray.experiment.grid_file import Machine
 from erase_ray.experiment.plan import Plan, build
 from erase_ray.experiment.plan_text import dollars, summary
+from erase_ray.experiment.preparing import check_own_files
 from erase_ray.experiment.progress import LiveLine, StoredStatus, status_of
 from erase_ray.experiment.store import Store
 from erase_ray.report import summary_table, write_report
@@ -35,11 +36,14 @@ class Job:
         """The job of ``grid`` on the store at ``storage``.
 
         Raises:
-            StoreError: The storage cannot be read or written.
+            StoreError: The storage cannot be read or written, or holds data that were made from
+                files of the user that have changed since.
         """
         address = absolute(storage)
         store = Store(address)
-        return cls(address, store, build(grid.cells, store), grid.machine)
+        plan = build(grid.cells, store)
+        check_own_files(plan.nodes.values(), store)
+        return cls(address, store, plan, grid.machine)
 
     @property
     def run(self) -> str:

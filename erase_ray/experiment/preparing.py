@@ -1,7 +1,8 @@
 """Make a prepared dataset from raw files, step by step."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from erase_ray.data.prepared import Prepared
 from erase_ray.datasets import DATASETS, Scratch
 from erase_ray.datasets._archives import sha256_of
 from erase_ray.datasets._fetch import raw_files
-from erase_ray.errors import StoreError
+from erase_ray.errors import FetchError, StoreError
 from erase_ray.experiment.cell import Part
+from erase_ray.experiment.plan import DATA, Node
 from erase_ray.experiment.store import Store
 from erase_ray.tasks import TASKS
 
@@ -108,8 +110,32 @@ def check_same_raw(store: Store, dataset: Part, key: str, raw: RawFiles) -> None
     ) or (f"{_listed(known)} there, {_listed(raw.checksums)} here")
     raise StoreError(
         f"the store holds {dataset.name} {key[:12]} made from other raw files: {names}. "
-        "Results of both must not mix: use another --storage, or the same raw files"
+        "Results of both must not mix: use another --storage or the same raw files, or set another "
+        "revision if the dataset has that setting"
     )
+
+
+def check_own_files(nodes: Iterable[Node], store: Store) -> None:
+    """Check that a user's own files have not changed since the store's data were made from them.
+
+    The files of a public dataset never change, a user's table does. One that is not to be found
+    on this machine is not compared.
+
+    Args:
+        nodes: Of a plan.
+        store: What the plan was made against.
+
+    Raises:
+        StoreError: A file has another checksum.
+    """
+    places = Places.of_jobs(store)
+    for node in nodes:
+        if node.kind != DATA or not node.done:
+            continue
+        dataset = Part(**node.payload["dataset"])
+        if dataset.build(DATASETS).own_files:
+            with suppress(FetchError):
+                check_same_raw(store, dataset, node.key, find_raw(dataset, places))
 
 
 def has_results(store: Store, key: str) -> bool:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
@@ -20,6 +19,8 @@ def write_csv(path: Path, columns: Mapping[str, Any], quote_all: bool = False) -
     table = pa.table({name: pa.array(column) for name, column in columns.items()})
     quoting = ", FORCE_QUOTE *" if quote_all else ""
     target = str(path).replace("'", "''")
+    import duckdb
+
     with duckdb.connect() as db:
         db.register("lines", table)
         db.execute(f"COPY (FROM lines) TO '{target}' (FORMAT csv, HEADER{quoting})")

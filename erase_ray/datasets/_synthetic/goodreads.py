@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
@@ -142,6 +141,8 @@ def _write_interactions(path: Path, ratings: Ratings, rng: np.random.Generator) 
         "rating": rating,
         "is_reviewed": (ratings.item % 5 == 0).astype(np.int8),
     }
+    import duckdb
+
     with duckdb.connect(config={"memory_limit": "1GB"}) as db:
         db.register("interactions", pa.table(columns))
         db.execute(f"COPY interactions TO '{path}' (FORMAT csv, HEADER)")
@@ -153,6 +154,8 @@ def _write_maps(out: Path, ratings: Ratings, real: list[str], seed: int) -> None
         file.writelines(
             f"{number},{book}\n" for number, book in enumerate(real) if number != ratings.unmapped
         )
+    import duckdb
+
     with duckdb.connect(config={"memory_limit": "1GB"}) as db:
         db.execute(
             f"COPY (SELECT range AS user_id_csv, md5('{seed} ' || range) AS user_id "

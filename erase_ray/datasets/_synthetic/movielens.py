@@ -11,7 +11,6 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
@@ -162,6 +161,8 @@ def _write_ratings(path: Path, ratings: Ratings, rng: np.random.Generator) -> No
             "time": ratings.time,
         }
     )
+    import duckdb
+
     with duckdb.connect(config={"memory_limit": "1GB"}) as db:
         db.register("ratings", table)
         db.execute(

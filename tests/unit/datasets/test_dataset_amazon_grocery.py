@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
 
 from erase_ray.datasets import DATASETS
-from erase_ray.datasets._amazon import _distinct
+from erase_ray.datasets._amazon_reviews import _distinct
 from erase_ray.errors import DataError
 
 NAME = "amazon_grocery"
@@ -117,6 +117,15 @@ def test_core_goes_on_until_nothing_changes(tmp_path):
         ("v", "a"), ("v", "d"), ("w", "a"), ("w", "d")
     }  # fmt: skip
     assert set(raw.items.outer) == {"a"}
+
+
+def test_repeats_are_counted_whoever_stays_and_make_nobody_stay(tmp_path):
+    trio = [review(user, item, n * 1000) for user in "uvw" for n, item in enumerate("abc")]
+    reviews = [*trio, *[review("two", "a", 1)] * 2, *[review("three", "a", 1)] * 3]
+    write_files(tmp_path, NAME, reviews, [{**PLAIN, "parent_asin": "a"}])
+    raw = read(NAME, tmp_path, core=3, min_rating=0)
+    assert raw.counts == {"read": 14, "complete": 14, "rated": 14, "distinct": 11, "3-core": 9}
+    assert set(raw.frame()["user"]) == {"u", "v", "w"}
 
 
 def test_products_of_a_family_through_all_reviews(tmp_path):

@@ -10,9 +10,13 @@ from erase_ray.datasets._base import DATASETS
 from erase_ray.datasets.planted import Planted
 from erase_ray.errors import FetchError, StoreError
 from erase_ray.experiment.cell import Part, data_key
+from erase_ray.experiment.grid import expand
+from erase_ray.experiment.grid_file import Block
+from erase_ray.experiment.plan import build
 from erase_ray.experiment.preparing import (
     Places,
     RawFiles,
+    check_own_files,
     check_same_raw,
     find_raw,
     read_and_prepare,
@@ -106,3 +110,39 @@ def test_dropping_data_takes_its_chains_along(dataset, tmp_path, monkeypatch):
     store.drop_data("recorded", key)
     assert not store.has_data("recorded", key)
     assert not [path for path in folder.rglob("*") if path.is_file()]
+
+
+def table_part(path: Path, **settings) -> Part:
+    settings = {
+        "interactions": str(path),
+        "columns": {"user": "u", "item": "i", "time": "t"},
+    } | settings
+    return Part.resolved(DATASETS, "table", settings)
+
+
+def test_a_table_that_has_changed_is_noticed(monkeypatch, tmp_path):
+    monkeypatch.setenv("ERASE_RAY_CACHE", str(tmp_path / "cache"))
+    path, store = tmp_path / "own.csv", Store(str(tmp_path / "store"))
+    lines = "".join(f"{u},{i},{i}\n" for u in range(9) for i in range(u % 3, 9))
+    path.write_text("u,i,t\n" + lines)
+    part = table_part(path)
+    prepare_data(part, store)
+
+    def check(part: Part) -> None:
+        cells = expand([Block(datasets=_choice(part), models="bpr", methods="original", **REST)])
+        check_own_files(build(cells, store).nodes.values(), store)
+
+    check(part)
+    path.write_text("u,i,t\n" + lines + "9,1,1\n")
+    with pytest.raises(StoreError, match=r"holds table .* made from other raw files: .*revision"):
+        check(part)
+    check(table_part(path, revision="2"))
+    path.unlink()
+    check(part)
+
+
+REST = {"scenarios": "account", "seeds": [2]}
+
+
+def _choice(part: Part) -> dict:
+    return {part.name: part.settings}
