@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 
 from erase_ray.data.clean import distinct, k_core, order_by
 from erase_ray.data.ids import Ids
 from erase_ray.datasets._load import load
 from erase_ray.datasets._parse import Column, Parsed, quoted
-from erase_ray.datasets._scratch import Scratch
+from erase_ray.datasets._scratch import Connection, Scratch
 
 REVIEW_COLUMNS = (
     Column("user_id", "text", "user", required=False),
@@ -67,9 +66,7 @@ def cleaned(raw: Parsed, scratch: Scratch, min_rating: float, core: int) -> Revi
     return Reviews(user.take(order), item.take(order), time_ms[order], counts)
 
 
-def _view_rated(
-    db: duckdb.DuckDBPyConnection, raw: Parsed, min_rating: float, counts: dict[str, int]
-) -> None:
+def _view_rated(db: Connection, raw: Parsed, min_rating: float, counts: dict[str, int]) -> None:
     """Make the view ``rated``: complete reviews with enough stars."""
     source = f"FROM read_parquet({quoted(str(raw.path))}) WHERE {COMPLETE}"
     enough = f"rating >= {min_rating!r}"
@@ -79,7 +76,7 @@ def _view_rated(
     counts["complete"], counts["rated"] = _row(db, f"SELECT {tests} {source}")
 
 
-def _num_repeats(db: duckdb.DuckDBPyConnection) -> int:
+def _num_repeats(db: Connection) -> int:
     """Reviews that say the same as another about user, item, rating and time."""
     db.execute(
         "CREATE TEMP TABLE crowded AS SELECT hash FROM "
@@ -92,7 +89,7 @@ def _num_repeats(db: duckdb.DuckDBPyConnection) -> int:
     )[0]
 
 
-def _loaded(db: duckdb.DuckDBPyConnection, draft: Path, core: int) -> dict[str, Any]:
+def _loaded(db: Connection, draft: Path, core: int) -> dict[str, Any]:
     """Reviews in memory, repeats included.
 
     Those of people and of products with fewer than ``core`` reviews are left out before, since the
@@ -130,7 +127,7 @@ def _distinct(
     return stays
 
 
-def _row(db: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
+def _row(db: Connection, query: str) -> tuple[int, ...]:
     row = db.execute(query).fetchone()
     assert row is not None
     return row

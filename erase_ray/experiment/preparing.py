@@ -110,8 +110,8 @@ def check_same_raw(store: Store, dataset: Part, key: str, raw: RawFiles) -> None
     ) or (f"{_listed(known)} there, {_listed(raw.checksums)} here")
     raise StoreError(
         f"the store holds {dataset.name} {key[:12]} made from other raw files: {names}. "
-        "Results of both must not mix: use another --storage or the same raw files, or set another "
-        "revision if the dataset has that setting"
+        "Results of both must not mix: use another --storage, or the same raw files (or another "
+        "revision, where the dataset has that setting)"
     )
 
 

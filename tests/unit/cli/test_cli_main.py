@@ -66,6 +66,18 @@ def test_ray_is_not_imported(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+def test_the_engine_is_not_loaded_before_it_is_needed():
+    # at the end of a process that has threads left it complains about leaks of its own
+    program = (
+        "import sys\n"
+        "from erase_ray.datasets import DATASETS\n"
+        "kinds = [DATASETS.get(name) for name in DATASETS.names()]\n"
+        "assert len(kinds) > 9 and 'duckdb' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_program_is_installed_under_its_name():
     from importlib.metadata import entry_points
 
