@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-SCALES = {"ratings": 2000.0, "plays": 4200.0}
+SCALES = {"ratings": 2020.0, "plays": 3700.0}
 FORMATS = {"ratings": "movielens", "plays": "thirty_music"}
 
 

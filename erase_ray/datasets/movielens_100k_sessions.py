@@ -8,6 +8,7 @@ import pandas as pd
 from pydantic import Field
 
 from erase_ray.datasets import _movielens
+from erase_ray.datasets._about import About
 from erase_ray.datasets._base import DATASETS, Dataset, Source
 from erase_ray.datasets._raw import RawData
 from erase_ray.datasets._scratch import Scratch
@@ -22,6 +23,7 @@ class Movielens100kSessions(Dataset):
     before. Sessions are called ``<user>_<n>``, n counted from 0 for each user.
     """
 
+    about: ClassVar[About | None] = _movielens.ABOUT
     sources: ClassVar[tuple[Source, ...]] = _movielens.SOURCES
     rough_size: ClassVar[tuple[int, int, int]] = _movielens.ROUGH_SIZE
 

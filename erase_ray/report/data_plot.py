@@ -111,4 +111,5 @@ def _categories(panel: Axes, description: Description) -> None:
     panel.barh(place + 0.2, rows, height=0.38, color=_SECOND, label="rows")
     panel.set(title="sensitive categories", xlabel="percent", yticks=place, yticklabels=names)
     panel.invert_yaxis()
-    panel.legend(frameon=False)
+    panel.set_xlim(0, 1.4 * max([*items, *rows, 1e-9]))  # room for the legend
+    panel.legend(frameon=False, loc="upper right")
