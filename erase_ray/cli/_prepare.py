@@ -38,9 +38,17 @@ def run(args: argparse.Namespace) -> int:
             store.drop_data(dataset.name, key)
         store.put_data(data, key)
     _show(data)
-    print(f"\n{steps.total_s:.1f} s, peak memory {size_text(peak_memory_bytes())}")
+    print(f"\n{steps.total_s:.1f} s, {_memory_line(where.scratch.memory_bytes)}")
     print(f"key   {key}\nplace {place}")
     return 0
+
+
+def _memory_line(budget_bytes: int) -> str:
+    peak = peak_memory_bytes()
+    line = f"peak memory {size_text(peak)}"
+    if peak <= budget_bytes:
+        return line
+    return f"{line}, more than --memory {size_text(budget_bytes)}: the finished table is in memory"
 
 
 def _show(data: Prepared) -> None:

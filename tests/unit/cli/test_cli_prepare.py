@@ -150,3 +150,9 @@ def test_sizes(text, size):
 def test_no_sizes(text):
     with pytest.raises(SettingsError, match="takes a size"):
         memory_bytes(text)
+
+
+def test_more_memory_than_the_budget_is_said(run, raw, monkeypatch):
+    monkeypatch.setattr("erase_ray.cli._prepare.peak_memory_bytes", lambda: 5 * 10**9)
+    _, out, _ = run(*PREPARE, "--raw", raw, "--memory", "4GB")
+    assert "peak memory 5.00 GB, more than --memory 4.00 GB: the finished table is in" in out
