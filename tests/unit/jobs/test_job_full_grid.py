@@ -33,6 +33,20 @@ def test_dry_run_prints_the_plan_without_ray(tmp_path):
     assert not [name for name in done.imported if name.split(".")[0] == "ray"]
 
 
+def test_all_formats_and_scenarios_are_planned(tmp_path):
+    done = job("--profile", "formats", "--dry-run", "--storage", str(tmp_path / "runs"))
+    assert done.returncode == 0, done.stderr
+    # 19 pairs of dataset and scenario, each with the original, two chains and four retrainings
+    assert "133 cells: 0 done, 133 to run" in done.stdout
+    # nine formats; spam needs a base of its own on five of them
+    assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("  data")] == [
+        "9"
+    ]
+    assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("  base")] == [
+        "14"
+    ]
+
+
 def test_full_names_all_that_does_not_exist_or_plans(tmp_path):
     done = job("--profile", "full", "--dry-run", "--storage", str(tmp_path / "runs"))
     if done.returncode == 0:
