@@ -73,25 +73,28 @@ def read_purchases(path: Path, scratch: Scratch, skip_bad: bool = False) -> Line
     return Lines(household, basket, product, seconds)
 
 
-def read_products(path: Path, scratch: Scratch, skip_bad: bool = False) -> pd.DataFrame:
+def read_products(path: Path, scratch: Scratch, skip_bad: bool = False) -> tuple[pd.DataFrame, int]:
     """Products with department, category and type, from either release; blanks are empty text.
+
+    Returns:
+        The products, and how many lines were left out.
 
     Raises:
         DataError: A column is missing, product numbers are not numbers, or one is there twice.
     """
+    num_bad = 0
     if path.suffix == ".parquet":
         table = _read_parquet(path, _PRODUCT_COLUMNS, _PRODUCT_COLUMNS[:1])
     else:
         parsed = parse_delimited(path, _ORIGINAL_PRODUCT, scratch, skip_bad=skip_bad)
-        table = pd.read_parquet(parsed.path)
+        table, num_bad = pd.read_parquet(parsed.path), parsed.num_bad
     table = table.filter(items=_PRODUCT_COLUMNS).fillna("").astype({"product_id": "int64"})
     number = table["product_id"].to_numpy()
     is_first = distinct(number)
     if not is_first.all():
         raise DataError(f"{path.name} lists product {number[~is_first][0]} more than once")
-    return table.assign(
-        **{name: [text.strip() for text in table[name]] for name in _PRODUCT_COLUMNS[1:]}
-    )
+    stripped = {name: [text.strip() for text in table[name]] for name in _PRODUCT_COLUMNS[1:]}
+    return table.assign(**stripped), num_bad
 
 
 def numbers_as_names(numbers: np.ndarray) -> Names:

@@ -136,7 +136,7 @@ class Dunnhumby(Dataset):
         asked = self.settings
         transactions, products = self._chosen(files)
         lines = journey.read_purchases(transactions, scratch, asked.skip_bad)
-        described = journey.read_products(products, scratch, asked.skip_bad)
+        described, num_bad = journey.read_products(products, scratch, asked.skip_bad)
         households, user = np.unique(lines.household, return_inverse=True)
         numbers, item = np.unique(lines.product, return_inverse=True)
         when, time = _moments(lines)
@@ -151,12 +151,12 @@ class Dunnhumby(Dataset):
         bought, steps = bought.filtered(limits)
         if not len(bought):
             raise DataError(f"{transactions.name}: the filters leave no basket")
-        counts = {"read": len(lines.time)} | steps
+        counts, num_bad = {"read": len(lines.time)} | steps, num_bad + lines.num_bad
         return bought.raw_data(
             journey.numbers_as_names(households),
             journey.numbers_as_names(numbers),
             _item_table(described),
-            counts | ({"bad": lines.num_bad} if lines.num_bad else {}),
+            counts | ({"bad": num_bad} if num_bad else {}),
         )
 
     def _chosen(self, files: dict[str, Path]) -> tuple[Path, Path]:
