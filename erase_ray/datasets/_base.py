@@ -58,6 +58,11 @@ class Dataset(ABC):
         self.settings = settings
 
     @property
+    def title(self) -> str:
+        """What plans and logs call it; more than the name where settings make it another one."""
+        return self.name
+
+    @property
     @abstractmethod
     def task(self) -> str:
         """Name of the task that the dataset serves."""

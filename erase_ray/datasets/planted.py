@@ -73,6 +73,11 @@ class Planted(Dataset):
             return self
 
     @property
+    def title(self) -> str:
+        """With the task."""
+        return f"{self.name}:{self.task}"
+
+    @property
     def task(self) -> str:
         """What the setting says."""
         return self.settings.task

@@ -59,6 +59,11 @@ class Synthetic(Dataset):
         return kind(checked(kind.Settings, settings, f"reading of '{self.settings.of}'"))
 
     @property
+    def title(self) -> str:
+        """With the format."""
+        return f"{self.name}:{self.settings.of}"
+
+    @property
     def task(self) -> str:
         """The task of the dataset whose format is written."""
         return self.reader.task

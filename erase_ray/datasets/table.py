@@ -187,6 +187,11 @@ class Table(Dataset):
         that results of the old and the new one stay apart."""
 
     @property
+    def title(self) -> str:
+        """With the name of the file."""
+        return f"{self.name}:{Path(self.settings.interactions).name}"
+
+    @property
     def task(self) -> str:
         """What the setting says."""
         return self.settings.task

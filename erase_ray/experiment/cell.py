@@ -103,7 +103,7 @@ class Cell(Frozen):
     def label(self) -> str:
         """A short name for people, such as ``dunnhumby/sets2sets/scif/s2``."""
         mark = f"@{self.mark}" if self.mark else ""
-        return f"{self.dataset.name}/{self.model.name}/{self.method.name}{mark}/s{self.seed}"
+        return f"{title(self.dataset)}/{self.model.name}/{self.method.name}{mark}/s{self.seed}"
 
     def make_dataset(self) -> Dataset:
         """The dataset, ready to fetch and read."""
@@ -126,6 +126,12 @@ class Cell(Frozen):
         if self.method.name in NO_METHOD:
             return {"name": self.method.name}
         return self.method.identity(METHODS)
+
+
+def title(dataset: Part) -> str:
+    """What plans and logs call a dataset."""
+    kind = DATASETS.get(dataset.name)
+    return dataset.name if kind.title is Dataset.title else dataset.build(DATASETS).title
 
 
 def data_key(dataset: Part) -> str:

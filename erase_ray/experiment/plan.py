@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
-from erase_ray.experiment.cell import Cell, data_key
+from erase_ray.experiment.cell import Cell, data_key, title
 from erase_ray.experiment.cost import CostModel, Estimate
 from erase_ray.experiment.results import BASE, ORIGINAL
 from erase_ray.methods import METHODS
@@ -190,7 +190,7 @@ class _Builder:
                 self.data[key] = Node(
                     key=key,
                     kind=DATA,
-                    label=f"data/{part.name}",
+                    label=f"data/{title(part)}",
                     payload={"kind": "data", "dataset": part.model_dump(mode="json"), "asks": []},
                     parents=(),
                     cost=self.costs.of_data(part),

@@ -10,7 +10,7 @@ import torch
 
 from erase_ray.data.interactions import Interactions
 from erase_ray.data.prepared import Prepared
-from erase_ray.experiment.cell import Cell, Part, chain_key, data_key, make_scenario
+from erase_ray.experiment.cell import Cell, Part, chain_key, data_key, make_scenario, title
 from erase_ray.experiment.chain import ChainRunner
 from erase_ray.experiment.costs import request_costs, training_costs
 from erase_ray.experiment.measure import Measurements, identity
@@ -42,7 +42,7 @@ def run_node(node: dict[str, Any], storage: str) -> dict[str, Any]:
     store = Store(storage)
     if node["kind"] == "data":
         dataset = Part(**node["dataset"])
-        label, done = f"data/{dataset.name}", prepare_data(dataset, store, node.get("asks", []))
+        label, done = f"data/{title(dataset)}", prepare_data(dataset, store, node.get("asks", []))
     else:
         cell = Cell(**node["cell"])
         label, done = cell.label, run_cell(cell, store)

@@ -3,6 +3,8 @@ import json
 import pytest
 from plan_toys import diamond
 
+from erase_ray.datasets import DATASETS
+from erase_ray.experiment.cell import Part, title
 from erase_ray.experiment.grid import expand
 from erase_ray.experiment.grid_file import Block, Machine
 from erase_ray.experiment.plan import build
@@ -124,7 +126,7 @@ def test_as_json(cells):
     nodes = json.loads(build(cells).to_json())["nodes"]
     assert len(nodes) == 17
     assert nodes[1]["kind"] == "base"
-    assert nodes[1]["label"] == "planted/bpr/base/s2"
+    assert nodes[1]["label"] == "planted:cf/bpr/base/s2"
     assert nodes[1]["parents"] == [nodes[0]["key"]]
     assert nodes[0]["needed"] is True
     assert nodes[0]["done"] is False
@@ -167,3 +169,14 @@ def test_serial_run_of_a_pending_plan():
     walk = run_serial(diamond(data=True), "x", lambda payload, _: seen.append(payload["key"]) or {})
     assert seen == ["base", "long", "alone", "short"]
     assert walk.over
+
+
+def test_labels_tell_datasets_of_one_name_apart():
+    parts = [
+        ("planted", {"task": "cf"}),
+        ("synthetic", {"of": "tafeng"}),
+        ("table", {"interactions": "data/clicks.csv"}),
+        ("dunnhumby", {}),
+    ]
+    found = [title(Part.resolved(DATASETS, name, settings)) for name, settings in parts]
+    assert found == ["planted:cf", "synthetic:tafeng", "table:clicks.csv", "dunnhumby"]
