@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from erase_ray.data.runs import begins, run_sizes, run_starts
+
 
 def order_by(*keys: np.ndarray) -> np.ndarray:
     """Positions that sort rows by the first key, ties by the second, and so on.
@@ -56,13 +58,13 @@ def k_core(user: np.ndarray, item: np.ndarray, k: int, max_rounds: int = 100) ->
 def rank_in_group(*group: np.ndarray) -> np.ndarray:
     """0, 1, 2 ... inside each run of rows that are equal in all of ``group``, int32."""
     position = np.arange(len(group[0]), dtype=np.int64)
-    first = np.where(_begins(*group), position, 0)
+    first = np.where(begins(*group), position, 0)
     return (position - np.maximum.accumulate(first)).astype(np.int32)
 
 
 def runs(*group: np.ndarray) -> np.ndarray:
     """Number of the run of rows that are equal in all of ``group``, int64, from 0."""
-    return np.cumsum(_begins(*group), dtype=np.int64) - 1
+    return np.cumsum(begins(*group), dtype=np.int64) - 1
 
 
 def cut_sessions(user: np.ndarray, time: np.ndarray, gap_s: int) -> np.ndarray:
@@ -73,19 +75,11 @@ def cut_sessions(user: np.ndarray, time: np.ndarray, gap_s: int) -> np.ndarray:
         time: Unix seconds.
         gap_s: A pause that is longer than this begins a new session.
     """
-    begins = _begins(user)
-    begins[1:] |= np.diff(time) > gap_s
-    number = np.cumsum(begins, dtype=np.int64) - 1
-    first = np.flatnonzero(_begins(user))
-    return number - np.repeat(number[first], np.diff(np.append(first, len(user))))
-
-
-def _begins(*group: np.ndarray) -> np.ndarray:
-    begins = np.zeros(len(group[0]), bool)
-    begins[:1] = True
-    for column in group:
-        begins[1:] |= column[1:] != column[:-1]
-    return begins
+    is_new = begins(user)
+    is_new[1:] |= np.diff(time) > gap_s
+    number = np.cumsum(is_new, dtype=np.int64) - 1
+    first = run_starts(user)
+    return number - np.repeat(number[first], run_sizes(first, len(user)))
 
 
 def _packed(keys: tuple[np.ndarray, ...]) -> np.ndarray | None:

@@ -8,6 +8,7 @@ import torch
 from erase_ray import seeds
 from erase_ray.data.interactions import Interactions
 from erase_ray.data.prepared import Prepared
+from erase_ray.data.runs import run_sizes, run_starts
 from erase_ray.data.split import Part
 
 LENGTHS = {
@@ -113,21 +114,15 @@ def _lengths(table: Interactions, task: str) -> dict[str, np.ndarray]:
     sequence_rows = np.bincount(table.sequence, minlength=table.num_sequences)
     first = np.append(0, np.cumsum(sequence_rows)[:-1]) if len(sequence_rows) else sequence_rows
     owners = table.user[first[sequence_rows > 0]]
-    starts = _runs(table)
+    starts = run_starts(table.sequence, table.step)
     found = {
         "interactions a user": np.bincount(table.user, minlength=table.num_users),
         "interactions a session": sequence_rows,
         "sessions a user": np.bincount(owners, minlength=table.num_users),
-        "items a basket": np.diff(np.append(starts, len(table))),
+        "items a basket": run_sizes(starts, len(table)),
         "baskets a user": np.bincount(table.user[starts], minlength=table.num_users),
     }
     return {kind: found[kind] for kind in LENGTHS.get(task, LENGTHS["cf"])}
-
-
-def _runs(table: Interactions) -> np.ndarray:
-    """Position of the first row of each step of each sequence."""
-    key = table.sequence.astype(np.int64) << 32 | table.step
-    return np.flatnonzero(np.diff(key, prepend=-1))
 
 
 def _summary(prepared: Prepared, name: str, sample_size: int, seed: int) -> CategorySummary:

@@ -10,6 +10,7 @@ from erase_ray.data.ids import Ids
 from erase_ray.data.interactions import Interactions
 from erase_ray.data.names import Names
 from erase_ray.data.prepared import Prepared
+from erase_ray.data.runs import begins
 from erase_ray.data.split import Split
 from erase_ray.data.vocabulary import Vocabulary
 from erase_ray.datasets import Dataset, ItemTable, RawData
@@ -120,11 +121,7 @@ def _check_order(
 
 
 def _check_repeats(interactions: Interactions) -> None:
-    columns = (interactions.sequence, interactions.step, interactions.item)
-    same = np.ones(max(len(interactions) - 1, 0), bool)
-    for column in columns:
-        same &= column[1:] == column[:-1]
-    if same.any():
+    if not begins(interactions.sequence, interactions.step, interactions.item).all():
         raise DataError("the raw interactions hold the same item twice in one step of a sequence")
 
 

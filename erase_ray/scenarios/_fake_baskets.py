@@ -3,6 +3,7 @@
 import numpy as np
 
 from erase_ray.data.interactions import Interactions
+from erase_ray.data.runs import run_sizes, run_starts
 from erase_ray.scenarios._fakes import (
     LENGTH_FACTOR,
     MIN_LENGTH,
@@ -39,11 +40,8 @@ def baskets(real: Interactions, attack: Attack) -> Interactions:
 
 def _real_sizes(real: Interactions) -> tuple[np.ndarray, float]:
     """Rows of each real basket, and baskets of a person, on average."""
-    changed = np.ones(len(real), bool)
-    changed[1:] = real.sequence[1:] != real.sequence[:-1]
-    changed[1:] |= real.step[1:] != real.step[:-1]
-    starts = np.flatnonzero(changed)
-    return np.diff(np.append(starts, len(real))), len(starts) / real.num_sequences
+    starts = run_starts(real.sequence, real.step)
+    return run_sizes(starts, len(real)), len(starts) / real.num_sequences
 
 
 def _num_baskets(mean_baskets: float, attack: Attack) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Small operations on runs of rows that the tasks share."""
+"""Small operations on rows that the tasks share."""
 
 import numpy as np
 import torch
@@ -7,20 +7,6 @@ from torch import Tensor
 from erase_ray import seeds
 
 _HISTORY = seeds.derive(0, "fingerprint", "history")
-
-
-def run_starts(*columns: np.ndarray) -> np.ndarray:
-    """Positions at which a run of equal values begins, int64; the columns count together."""
-    changed = np.zeros(len(columns[0]), bool)
-    changed[:1] = True
-    for column in columns:
-        changed[1:] |= column[1:] != column[:-1]
-    return np.flatnonzero(changed)
-
-
-def run_sizes(starts: np.ndarray, total: int) -> np.ndarray:
-    """Lengths of the runs that begin at ``starts``, the last one ending at ``total``."""
-    return np.diff(np.append(starts, total))
 
 
 def find(wanted: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,8 +9,9 @@ from torch import Tensor
 from erase_ray import seeds
 from erase_ray.data.csr import Csr
 from erase_ray.data.interactions import Interactions
+from erase_ray.data.runs import run_sizes, run_starts
 from erase_ray.data.split import Part, Split, ratio_marks
-from erase_ray.tasks._arrays import find, on_device, run_sizes, run_starts, running_hash
+from erase_ray.tasks._arrays import find, on_device, running_hash
 from erase_ray.tasks._base import TASKS, Cut, Queries, Task
 from erase_ray.tasks._batches import WindowBatch
 from erase_ray.tasks._runs import Runs

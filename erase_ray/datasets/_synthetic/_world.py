@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from erase_ray import seeds
+from erase_ray.data.runs import begins, run_sizes, run_starts
 
 NUM_GROUPS = 6
 ZIPF = 0.8
@@ -74,7 +75,7 @@ def draw_ratings(
     sizes = _sizes(300 * scale**growth.users, mean=mean, least=6, most=items.num // 2, rng=rng)
     user = np.repeat(np.arange(len(sizes)), sizes)
     pairs = np.sort(user * items.num + items.draw(user, rng))
-    pairs = pairs[np.append(True, pairs[1:] != pairs[:-1])]
+    pairs = pairs[run_starts(pairs)]
     user, item = np.divmod(pairs, items.num)
     time = (
         START_S + rng.integers(0, SPAN_S, len(sizes))[user] + rng.integers(0, ACTIVE_S, len(user))
@@ -102,7 +103,7 @@ def draw_sessions(
     user = owner_S[unit]
     item = items.follow(unit, items.draw(user, rng), rng)
     gap = rng.integers(30, 600, len(unit))
-    is_first = np.append(True, unit[1:] != unit[:-1])
+    is_first = begins(unit)
     gap[is_first] = rng.integers(7_300, 400_000, int(is_first.sum()))
     time = START_S + rng.integers(0, SPAN_S, len(counts))[user] + _running(gap, user)
     return Draw(user, unit, item, time, len(counts), items.num, items.sensitive)
@@ -210,9 +211,8 @@ def _sizes(
 def _running(gap: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Running sum of ``gap`` inside adjacent equal groups."""
     total = np.cumsum(gap)
-    first = np.flatnonzero(np.append(True, group[1:] != group[:-1]))
-    sizes = np.diff(np.append(first, len(group)))
-    return total - np.repeat(total[first] - gap[first], sizes)
+    first = run_starts(group)
+    return total - np.repeat(total[first] - gap[first], run_sizes(first, len(group)))
 
 
 def _rank(flags: np.ndarray) -> np.ndarray:

@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from erase_ray import seeds
+from erase_ray.data.clean import rank_in_group
+from erase_ray.data.runs import begins, run_starts
 from erase_ray.datasets._synthetic import _basket_traps as traps
 from erase_ray.datasets._synthetic._basket_files import padded, write_csv
 from erase_ray.datasets._synthetic._basket_truth import Rules, cleaned, facts
@@ -93,7 +95,7 @@ class _Orders:
 
     @classmethod
     def drawn(cls, draw: Draw, rng: np.random.Generator) -> "_Orders":
-        first = np.flatnonzero(np.append(True, draw.unit[1:] != draw.unit[:-1]))
+        first = run_starts(draw.unit)
         owner = rng.permutation(draw.num_users)[draw.user[first]] + 1
         day = (draw.time[first] - START_S) // traps.DAY_S
         others = np.repeat(np.arange(draw.num_users, BY_SHARE * draw.num_users) + 1, 4)
@@ -114,9 +116,7 @@ class _Orders:
         shuffled_U = rng.permutation(int(self.user.max()) + 1)
         row = np.lexsort((np.arange(len(self.user)), shuffled_U[self.user]))
         user, day = self.user[row], self.day[row]
-        is_first = np.append(True, user[1:] != user[:-1])
-        place = np.arange(len(user))
-        number = place - np.maximum.accumulate(np.where(is_first, place, 0)) + 1
+        number = rank_in_group(user) + 1
         since = np.minimum(np.diff(day, prepend=0), 30).astype(float)
         columns = {
             "order_id": self.id[row],
@@ -125,7 +125,7 @@ class _Orders:
             "order_number": number,
             "order_dow": day % 7,
             "order_hour_of_day": padded(rng.integers(0, 24, len(user)), 2),
-            "days_since_prior_order": pa.array(since, mask=is_first),
+            "days_since_prior_order": pa.array(since, mask=begins(user)),
         }
         write_csv(path, columns)
 
@@ -142,9 +142,7 @@ def _write_lines(out: Path, draw: Draw, orders: _Orders, product_I: np.ndarray, 
     extra = np.arange(orders.num_baskets, orders.num_filled)
     order = np.concatenate([draw.unit[row], extra])
     product = np.concatenate([draw.item[row], draw.item[rng.integers(0, len(draw), len(extra))]])
-    place = np.arange(len(order))
-    begins = np.append(True, order[1:] != order[:-1])
-    in_cart = place - np.maximum.accumulate(np.where(begins, place, 0)) + 1
+    in_cart = rank_in_group(order) + 1
     id, number = orders.id[order], product_I[product]
     for name in ("prior", "train"):
         here = np.flatnonzero(orders.kind[order] == name)

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from erase_ray import seeds
+from erase_ray.data.runs import run_sizes, run_starts
 from erase_ray.datasets._synthetic import _lines
 from erase_ray.datasets._synthetic._idomaar_traps import TAGS, TRAP_TRACKS, trap_lines
 from erase_ray.datasets._synthetic._truth import row_facts
@@ -49,8 +50,8 @@ def write(out: Path, scale: float, seed: int) -> None:
 
 
 def _write_sessions(path: Path, draw: Draw, rng: np.random.Generator) -> None:
-    first = np.flatnonzero(np.append(True, draw.unit[1:] != draw.unit[:-1]))
-    sizes = np.diff(np.append(first, len(draw)))
+    first = run_starts(draw.unit)
+    sizes = run_sizes(first, len(draw))
     order = rng.permutation(len(first))
     with path.open("wb") as file:
         for begin in range(0, len(order), CHUNK):

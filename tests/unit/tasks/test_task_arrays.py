@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from erase_ray.tasks._arrays import find, ragged, run_sizes, run_starts, running_hash
+from erase_ray.data.runs import run_sizes, run_starts
+from erase_ray.tasks._arrays import find, ragged, running_hash
 
 
 def test_runs_begin_where_any_column_changes():
