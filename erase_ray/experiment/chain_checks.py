@@ -1,20 +1,18 @@
 """Does a chain of requests keep what it must: rows add up, and nothing forgotten is shown."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
 
-from erase_ray.data.interactions import Interactions
 from erase_ray.data.prepared import Prepared
-from erase_ray.data.split import Part as SplitPart
 from erase_ray.errors import ScenarioError, SettingsError
 from erase_ray.experiment.cell import Part, make_scenario
+from erase_ray.experiment.chain_view import ChainView
 from erase_ray.experiment.data_checks import CUT, Check, judged
-from erase_ray.scenarios import SCENARIOS, Chain
-from erase_ray.tasks import TASKS, Queries
+from erase_ray.scenarios import SCENARIOS
+from erase_ray.tasks import Queries
 from erase_ray.tasks._batches import BasketBatch, PairBatch, WindowBatch
 
 SENSITIVE = "sensitive"
@@ -60,44 +58,17 @@ def chain_checks(prepared: Prepared, scenario: Part, seed: int) -> Iterator[Chec
         yield judged(f"{title}: {name}", holds, figures)
 
 
-@dataclass(frozen=True, eq=False)
-class _View:
-    """A dataset as a chain sees it: with the fakes, and without what is asked for."""
-
-    prepared: Prepared
-    chain: Chain
-
-    @cached_property
-    def table(self) -> Interactions:
-        poison = self.chain.poison
-        return self.prepared.interactions.appended(poison) if poison else self.real
-
-    @property
-    def real(self) -> Interactions:
-        return self.prepared.interactions
-
-    @cached_property
-    def cleaned(self) -> Interactions:
-        return self.table.without(self.chain.rows())
-
-    def test_queries(self) -> Queries:
-        split = self.prepared.split.extended(len(self.table) - len(self.real))
-        task = TASKS.get(self.prepared.task)()
-        return task.queries(self.cleaned, split, SplitPart.TEST, CUT)
-
-    def probe_queries(self) -> Queries:
-        split = self.prepared.split.extended(len(self.table) - len(self.real))
-        task = TASKS.get(self.prepared.task)()
-        return task.probe(self.cleaned, split, self.chain.probe, CUT)
+class _View(ChainView):
+    """The view of a chain, and what it must not show."""
 
     @cached_property
     def forgotten(self) -> np.ndarray:
         """Pairs of user and item, of which nothing is left."""
-        named = np.isin(self.table.row, self.chain.rows(), assume_unique=True)
-        pairs = np.unique(_pairs(self.table.user[named], self.table.item[named]))
-        asked = np.isin(self.cleaned.user, self.table.user[named])
-        left = _pairs(self.cleaned.user[asked], self.cleaned.item[asked])
-        return np.setdiff1d(pairs, left)
+        table, left = self.interactions, self.cleaned
+        named = np.isin(table.row, self.chain.rows(), assume_unique=True)
+        pairs = np.unique(_pairs(table.user[named], table.item[named]))
+        asked = np.isin(left.user, table.user[named])
+        return np.setdiff1d(pairs, _pairs(left.user[asked], left.item[asked]))
 
 
 def _pairs(user: np.ndarray, item: np.ndarray) -> np.ndarray:
@@ -105,7 +76,7 @@ def _pairs(user: np.ndarray, item: np.ndarray) -> np.ndarray:
 
 
 def _requests(view: _View) -> tuple[bool, str]:
-    chain, table = view.chain, view.table
+    chain, table = view.chain, view.interactions
     rows = np.concatenate([request.rows for request in chain.requests])
     inside = (rows >= 0) & (rows < len(table))
     twice = len(rows) - len(np.unique(rows))
@@ -125,11 +96,11 @@ def _requests(view: _View) -> tuple[bool, str]:
 
 
 def _sums(view: _View) -> tuple[bool, str]:
-    full, parts, holds = len(view.table), [], True
+    full, parts, holds = len(view.interactions), [], True
     before = np.zeros(0, np.int64)
     for served in view.chain.marks:
         removed = view.chain.rows(served)
-        retained = view.table.without(removed)
+        retained = view.interactions.without(removed)
         nested = bool(np.isin(before, removed).all())
         apart = not np.isin(removed, retained.row).any()
         holds = holds and nested and apart and len(retained) + len(removed) == full
@@ -139,8 +110,8 @@ def _sums(view: _View) -> tuple[bool, str]:
 
 
 def _test_queries(view: _View) -> tuple[bool, str]:
-    queries = view.test_queries()
-    fakes = int((queries.users >= view.real.num_users).sum())
+    queries = view.test_queries(CUT)
+    fakes = int((queries.users >= view.data.interactions.num_users).sum())
     shown, targets = _leaks(view, queries)
     figures = f"{len(queries):,} queries, {shown:,} forgotten items shown, {targets:,} forgotten"
     figures += " targets" + (f", {fakes:,} queries of fakes" if view.chain.poison else "")
@@ -148,7 +119,7 @@ def _test_queries(view: _View) -> tuple[bool, str]:
 
 
 def _probes(view: _View) -> tuple[bool, str]:
-    queries = view.probe_queries()
+    queries = view.probe_queries(CUT)
     shown, targets = _leaks(view, queries)
     asked = len(view.chain.probe)
     figures = f"{len(queries):,} of {asked:,} users probed, {shown:,} forgotten items shown"

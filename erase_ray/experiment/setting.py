@@ -9,10 +9,10 @@ import torch
 
 from erase_ray.data.interactions import Interactions
 from erase_ray.data.prepared import Prepared
-from erase_ray.data.split import Part as SplitPart
 from erase_ray.data.split import Split
 from erase_ray.errors import StoreError
 from erase_ray.experiment.cell import Cell
+from erase_ray.experiment.chain_view import ChainView
 from erase_ray.experiment.store import Store
 from erase_ray.models import Model, Shape
 from erase_ray.scenarios import Chain, Scenario
@@ -44,17 +44,15 @@ class Setting:
         data = store.get_data(name, key)
         return cls(cell, data, TASKS.get(data.task)(), device, store)
 
-    @cached_property
+    @property
     def interactions(self) -> Interactions:
         """All that the base model is trained on: the full table, and behind it the fakes."""
-        real, poison = self.data.interactions, self._poison
-        return real if poison is None else real.appended(poison)
+        return self._view.interactions if self._is_poisoned else self.data.interactions
 
-    @cached_property
+    @property
     def split(self) -> Split:
         """The mark of every row of :attr:`interactions`; fakes are train."""
-        split, poison = self.data.split, self._poison
-        return split if poison is None else split.extended(len(poison))
+        return self._view.split if self._is_poisoned else self.data.split
 
     @cached_property
     def scenario(self) -> Scenario:
@@ -71,11 +69,14 @@ class Setting:
             return chain
         return self.store.get_chain(*where)
 
+    @cached_property
+    def _view(self) -> ChainView:
+        return ChainView(self.data, self.chain)
+
     @property
-    def _poison(self) -> Interactions | None:
-        if self.cell.scenario is None or not self.scenario.poisons:
-            return None
-        return self.chain.poison
+    def _is_poisoned(self) -> bool:
+        """Whether training needs the chain; a base model has none unless there are fakes."""
+        return self.cell.scenario is not None and self.scenario.poisons
 
     def fresh_model(self) -> Model:
         """A model with tables of the full size; its weights are still to be set."""
@@ -93,18 +94,18 @@ class Setting:
         """How histories are cut for ``model``."""
         return Cut(model.max_history, self.device)
 
-    @cached_property
+    @property
     def cleaned(self) -> Interactions:
         """The table without the rows of any request: what all models are scored on."""
-        return self.interactions.without(self.chain.rows())
+        return self._view.cleaned
 
     def test_queries(self, model: Model) -> Queries:
         """Test rows that no request names, with histories that show nothing forgotten or fake."""
-        return self.task.queries(self.cleaned, self.split, SplitPart.TEST, self.cut(model))
+        return self._view.test_queries(self.cut(model))
 
     def probe_queries(self, model: Model) -> Queries:
         """One query for each person to probe, over his or her cleaned history."""
-        return self.task.probe(self.cleaned, self.split, self.chain.probe, self.cut(model))
+        return self._view.probe_queries(self.cut(model))
 
 
 def build_chain(scenario: Scenario, data: Prepared, seed: int) -> Chain:
