@@ -118,7 +118,7 @@ class Layout:
         names = ", ".join(
             f"{quoted(name)}: {quoted(types.get(name, 'VARCHAR'))}" for name in self.header
         )
-        picked = ", ".join(_picked(column) for column in self.columns)
+        picked = ", ".join(column.picked(named(column.name)) for column in self.columns)
         return (
             f"SELECT {picked} FROM read_csv({quoted(str(path))}, auto_detect = false, "
             f"header = {str(self.has_header).lower()}, delim = {quoted(self.separator)}, "
@@ -135,20 +135,7 @@ class Layout:
             for c in texts[:1]
             if self.has_header
         ]
-        for column in self.columns:
-            field = named(column.target)
-            if column.required:
-                tests.append((f"{field} IS NULL", f"{column.name} is empty"))
-            if column.kind == "number":
-                tests.append((f"NOT isfinite({field})", f"{column.name} is not a finite number"))
-        return tests
-
-
-def _picked(column: Column) -> str:
-    value = named(column.name)
-    if column.kind == "time":
-        value = f"epoch({value})::BIGINT"
-    return f"{value} AS {named(column.target)}"
+        return tests + [test for column in self.columns for test in column.tests("is empty")]
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from erase_ray.datasets._parse import named, quoted
+from erase_ray.datasets._parse import named, quoted, whole_lines
 
 BLANK = "blank"
 MAX_LINE_BYTES = 16 * 2**20
@@ -66,7 +66,8 @@ class Idomaar:
         return [*faults, *self.checks]
 
     def _objects(self, path: Path) -> str:
-        fields = f"SELECT string_split(coalesce(line, ''), chr(9)) AS fields FROM {_lines(path)}"
+        lines = whole_lines(path, MAX_LINE_BYTES)
+        fields = f"SELECT string_split(coalesce(line, ''), chr(9)) AS fields FROM {lines}"
         split = (
             "SELECT fields, len(fields) AS num_fields, "
             f"CASE WHEN len(fields) = 4 THEN instr(fields[4], {quoted('} {')}) ELSE 0 END AS gap "
@@ -84,15 +85,6 @@ class Idomaar:
             f"{_struct('first', self.properties)} AS properties, "
             f"{_struct('second', self.relations)} AS relations FROM ({texts})"
         )
-
-
-def _lines(path: Path) -> str:
-    """Whole lines; the separator is a character that no text file has."""
-    return (
-        f"read_csv({quoted(str(path))}, header = false, auto_detect = false, "
-        "columns = {'line': 'VARCHAR'}, delim = '\x01', quote = '', escape = '', "
-        f"max_line_size = {MAX_LINE_BYTES}, strict_mode = false, store_rejects = true)"
-    )
 
 
 def _struct(text: str, wanted: dict[str, Any]) -> str:

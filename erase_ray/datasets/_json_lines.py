@@ -13,6 +13,7 @@ from erase_ray.datasets._parse import (
     named,
     parse,
     quoted,
+    whole_lines,
 )
 
 MAX_LINE_BYTES = 64 * 2**20
@@ -51,20 +52,14 @@ class JsonLines:
 
     def query(self, path: Path) -> str:
         """The wanted keys, and ``is_json``: null for a blank line."""
-        lines = (
-            f"read_csv({quoted(str(path))}, header = false, auto_detect = false, "
-            "columns = {'line': 'VARCHAR'}, delim = '\x01', quote = '', escape = '', "
-            f"max_line_size = {MAX_LINE_BYTES}, buffer_size = {MAX_LINE_BYTES}, "
-            "strict_mode = false, store_rejects = true)"
-        )
         judged = (
             "SELECT line, CASE WHEN trim(coalesce(line, '')) <> '' "
             "THEN json_valid(line) AND starts_with(ltrim(line), '{') END "
-            f"AS is_json FROM {lines}"
+            f"AS is_json FROM {whole_lines(path, MAX_LINE_BYTES)}"
         )
         wanted = json.dumps({column.name: _structure(column.kind) for column in self.columns})
         object_ = f"json_transform(CASE WHEN is_json THEN line END, {quoted(wanted)})"
-        picked = ", ".join(_picked(column) for column in self.columns)
+        picked = ", ".join(column.picked(f"object.{named(column.name)}") for column in self.columns)
         return (
             f"SELECT {picked}, is_json FROM (SELECT is_json, {object_} AS object FROM ({judged}))"
         )
@@ -73,21 +68,10 @@ class JsonLines:
         """No object, or a value that is missing or of another kind."""
         tests = [("is_json IS NULL", ""), ("NOT is_json", "not a JSON object")]
         for column in self.columns:
-            field = named(column.target)
-            if column.required:
-                tests.append((f"{field} IS NULL", f"{column.name} is missing or of another kind"))
+            tests += column.tests("is missing or of another kind")
             if column.kind == "text" and column.required:
-                tests.append((f"{field} = ''", f"{column.name} is empty"))
-            if column.kind == "number":
-                tests.append((f"NOT isfinite({field})", f"{column.name} is not a finite number"))
+                tests.append((f"{named(column.target)} = ''", f"{column.name} is empty"))
         return tests
-
-
-def _picked(column: Column) -> str:
-    value = f"object.{named(column.name)}"
-    if column.kind == "time":
-        value = f"epoch({value})::BIGINT"
-    return f"{value} AS {named(column.target)}"
 
 
 def _structure(kind: Any) -> Any:

@@ -59,6 +59,26 @@ class Column:
         """Type of the field as DuckDB reads it."""
         return TYPES[self.kind]
 
+    def picked(self, value: str) -> str:
+        """SQL for the column of the result, made of ``value``, the SQL for the field."""
+        if self.kind == "time":
+            value = f"epoch({value})::BIGINT"
+        return f"{value} AS {named(self.target)}"
+
+    def tests(self, missing: str) -> list[tuple[str, str]]:
+        """When a row of the result does not count, as :meth:`Parser.tests` says it.
+
+        Args:
+            missing: What is wrong where there is no value, such as ``is empty``.
+        """
+        tests = []
+        if self.required:
+            tests.append((f"{named(self.target)} IS NULL", f"{self.name} {missing}"))
+        if self.kind == "number":
+            finite = f"isfinite({named(self.target)})"
+            tests.append((f"NOT {finite}", f"{self.name} is not a finite number"))
+        return tests
+
 
 @dataclass(frozen=True)
 class Parsed:
@@ -289,6 +309,19 @@ def first_line(text: str) -> str:
     """The first sentence of an error of DuckDB, without its kind."""
     line = next((line for line in text.splitlines() if line.strip()), text)
     return line.split(" Error: ", 1)[-1].strip()[:200]
+
+
+def whole_lines(path: Path, max_bytes: int) -> str:
+    """SQL for a table with one column ``line``: the separator is in no text file.
+
+    DuckDB would take 16 buffers of the longest line for each file.
+    """
+    return (
+        f"read_csv({quoted(str(path))}, header = false, auto_detect = false, "
+        "columns = {'line': 'VARCHAR'}, delim = '\x01', quote = '', escape = '', "
+        f"max_line_size = {max_bytes}, buffer_size = {max_bytes}, "
+        "strict_mode = false, store_rejects = true)"
+    )
 
 
 def quoted(text: str) -> str:
