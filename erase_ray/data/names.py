@@ -41,6 +41,11 @@ class Names(Sequence[str]):
             return cls(texts)
         return cls(pa.array(list(texts), pa.large_string()))
 
+    @classmethod
+    def of_numbers(cls, numbers: np.ndarray) -> "Names":
+        """Integers as decimal texts."""
+        return cls(pa.array(numbers).cast(pa.large_string()))
+
     def __len__(self) -> int:
         return len(self.array)
 

@@ -1,7 +1,7 @@
 """What both data sets of Amazon Reviews 2023 share: files, cleaning, sensitive products."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from erase_ray.datasets._base import ReaderSettings
 from erase_ray.datasets._json_lines import parse_json_lines
 from erase_ray.datasets._keywords import SEPARATOR, Rule, categories_sql
 from erase_ray.datasets._parse import Column, Parsed
-from erase_ray.datasets._raw import ItemTable
+from erase_ray.datasets._raw import ItemTable, with_bad
 from erase_ray.datasets._scratch import Scratch
 from erase_ray.errors import DataError
 
@@ -108,8 +108,7 @@ def read_shop(
     if not len(reviews.time_ms):
         steps = ", ".join(f"{step} {count}" for step, count in reviews.counts.items())
         raise DataError(f"{reviews_path.name}: cleaning leaves no review ({steps})")
-    if raw.num_bad + meta.num_bad:
-        reviews.counts["bad"] = raw.num_bad + meta.num_bad
+    reviews = replace(reviews, counts=with_bad(reviews.counts, raw.num_bad + meta.num_bad))
     return reviews, _item_table(shop, reviews.item.names, raw, meta, scratch)
 
 

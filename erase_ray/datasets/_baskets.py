@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
+from pydantic import Field
 
 from erase_ray.data.clean import order_by, rank_in_group, runs
 from erase_ray.data.ids import Ids
 from erase_ray.data.names import Names
 from erase_ray.data.runs import run_sizes, run_starts
-from erase_ray.datasets._raw import ItemTable, RawData
+from erase_ray.datasets._base import ReaderSettings
+from erase_ray.datasets._raw import ItemTable, RawData, with_bad
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,33 @@ class Limits:
     min_item_count: int
     min_baskets_left: int
     counts_last: bool
+
+
+class BasketSettings(ReaderSettings):
+    """Settings of readers that follow the workshop's recipe: last baskets do not count."""
+
+    min_baskets: int = Field(default=3, ge=3)
+    """Fewest baskets of a user before products are counted."""
+
+    max_baskets: int = Field(default=50, ge=0)
+    """Most baskets of a user; those who have more are left out. 0 for any number."""
+
+    min_item_count: int = Field(default=17, ge=1)
+    """Fewest baskets that a product is in, last baskets not counted."""
+
+    min_baskets_left: int = Field(default=4, ge=3)
+    """Fewest baskets that a user is left with; train, valid and test take 3."""
+
+    @property
+    def limits(self) -> Limits:
+        """What the settings ask for."""
+        return Limits(
+            self.min_baskets,
+            self.max_baskets,
+            self.min_item_count,
+            self.min_baskets_left,
+            counts_last=False,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +138,16 @@ class Purchases:
         return left, counts
 
     def raw_data(
-        self, users: Names, items: Names, table: ItemTable, counts: dict[str, int]
+        self, names: tuple[Names, Names], table: ItemTable, counts: dict[str, int], num_bad: int = 0
     ) -> RawData:
-        """The interactions of a dataset; each user is one sequence."""
-        user = Ids(self.user, users)
-        return RawData(user, user, Ids(self.item, items), self.steps, self.time, table, counts)
+        """The interactions of a dataset; each user is one sequence.
+
+        Args:
+            names: Outer ids of users and of items.
+            table: What is known about the items.
+            counts: Rows after each step of cleaning.
+            num_bad: Lines that were left out.
+        """
+        user, item = Ids(self.user, names[0]), Ids(self.item, names[1])
+        known = with_bad(counts, num_bad)
+        return RawData(user, user, item, self.steps, self.time, table, known)

@@ -11,7 +11,7 @@ from erase_ray.datasets._delimited import parse_delimited
 from erase_ray.datasets._json_lines import parse_json_lines
 from erase_ray.datasets._keywords import SEPARATOR, categories_sql
 from erase_ray.datasets._parse import Column, Parsed, quoted
-from erase_ray.datasets._ratings import Ratings, item_table
+from erase_ray.datasets._ratings import Ratings
 from erase_ray.datasets._raw import ItemTable
 from erase_ray.datasets._rules_goodreads import RULES
 from erase_ray.datasets._scratch import Connection, Scratch
@@ -128,7 +128,7 @@ def described(parsed: dict[str, Parsed], items: Names, scratch: Scratch) -> Item
             "(SELECT item FROM kept)) GROUP BY item ORDER BY item",
             params=[str(parsed[name].path) for name in (BOOKS, GENRES) if name in parsed],
         ).to_arrow_table()
-    return item_table(table, "title")
+    return ItemTable.of_arrow(table, "title")
 
 
 def _numbered(db: Connection, kind: str, known: Parsed | None) -> Names:

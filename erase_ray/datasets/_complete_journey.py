@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from erase_ray.data.clean import distinct
-from erase_ray.data.names import Names
 from erase_ray.datasets._delimited import parse_delimited
 from erase_ray.datasets._load import load
 from erase_ray.datasets._parse import Column
@@ -95,11 +94,6 @@ def read_products(path: Path, scratch: Scratch, skip_bad: bool = False) -> tuple
         raise DataError(f"{path.name} lists product {number[~is_first][0]} more than once")
     stripped = {name: [text.strip() for text in table[name]] for name in _PRODUCT_COLUMNS[1:]}
     return table.assign(**stripped), num_bad
-
-
-def numbers_as_names(numbers: np.ndarray) -> Names:
-    """Outer ids of things that the files number."""
-    return Names.of([str(number) for number in numbers.tolist()])
 
 
 def _read_parquet(path: Path, columns: list[str], filled: list[str] | None = None) -> pd.DataFrame:

@@ -155,7 +155,7 @@ def baskets(rows: Rows, asked: Any, table: ItemTable, counts: dict[str, int]) ->
         asked.min_baskets, asked.max_baskets, asked.min_item_count, asked.min_baskets, True
     )
     bought, steps = bought.filtered(limits)
-    return bought.raw_data(rows.user.names, rows.item.names, table, counts | steps)
+    return bought.raw_data((rows.user.names, rows.item.names), table, counts | steps)
 
 
 def _moments(rows: Rows, asked: Any) -> tuple[np.ndarray, np.ndarray]:

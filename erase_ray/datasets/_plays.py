@@ -1,7 +1,7 @@
 """Plays of tracks in sessions, as columns."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -10,9 +10,18 @@ import pyarrow.parquet as pq
 
 from erase_ray.data.clean import order_by, rank_in_group
 from erase_ray.data.ids import Ids
+from erase_ray.datasets._base import ReaderSettings
 from erase_ray.datasets._parse import Parsed
+from erase_ray.datasets._raw import ItemTable, RawData, with_bad
 
 BATCH_SESSIONS = 50_000
+
+
+class PlaySettings(ReaderSettings):
+    """Settings of readers of plays."""
+
+    sequence: Literal["session", "user"] = "session"
+    """A sequence is a session, or all of a person as in the published sensitive runs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +41,19 @@ class Plays:
     item: Ids
     time: np.ndarray
     counts: dict[str, int]
+
+    def raw_data(self, sequence: str, items: ItemTable, num_bad: int) -> RawData:
+        """The interactions of a dataset.
+
+        Args:
+            sequence: ``session`` or ``user``, as :class:`PlaySettings` says.
+            items: What is known about the tracks.
+            num_bad: Lines that were left out.
+        """
+        chosen = self.session if sequence == "session" else self.user
+        step = steps(chosen, self.time)
+        counts = with_bad(self.counts, num_bad)
+        return RawData(self.user, chosen, self.item, step, self.time, items, counts)
 
 
 def steps(sequence: Ids, time: np.ndarray) -> np.ndarray:

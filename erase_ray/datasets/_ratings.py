@@ -3,12 +3,10 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pyarrow as pa
 
 from erase_ray.data.clean import distinct, k_core, order_by, rank_in_group, runs
 from erase_ray.data.ids import Ids
-from erase_ray.data.names import Names
-from erase_ray.datasets._raw import ItemTable, RawData
+from erase_ray.datasets._raw import ItemTable, RawData, with_bad
 from erase_ray.errors import DataError
 
 
@@ -66,13 +64,16 @@ def in_core(ratings: Ratings, k: int) -> Ratings:
     return replace(left, user=left.user.compact(), item=left.item.compact())
 
 
-def raw_data(ratings: Ratings, items: ItemTable, counts: dict[str, int]) -> RawData:
+def raw_data(
+    ratings: Ratings, items: ItemTable, counts: dict[str, int], num_bad: int = 0
+) -> RawData:
     """Each person as one sequence with one rating a step.
 
     Args:
         ratings: In the order of :func:`by_person`.
         items: What is known about the items.
         counts: Rows after each step of cleaning.
+        num_bad: Lines that were left out.
     """
     return RawData(
         user=ratings.user,
@@ -81,7 +82,7 @@ def raw_data(ratings: Ratings, items: ItemTable, counts: dict[str, int]) -> RawD
         step=rank_in_group(ratings.user.codes),
         time=ratings.time,
         items=items,
-        counts=counts,
+        counts=with_bad(counts, num_bad),
     )
 
 
@@ -98,13 +99,3 @@ def require_rows(name: str, counts: dict[str, int]) -> None:
     if not next(reversed(counts.values())):
         steps = ", ".join(f"{step} {count}" for step, count in counts.items())
         raise DataError(f"{name}: cleaning leaves no rating ({steps})")
-
-
-def item_table(table: pa.Table, label: str) -> ItemTable:
-    """From the columns ``item``, the one of the label, and the flags of the categories."""
-    flags = [name for name in table.column_names if name not in ("item", label)]
-    return ItemTable(
-        outer=Names(table["item"]),
-        label=Names(table[label]),
-        categories={name: np.asarray(table[name].to_numpy(), bool) for name in flags},
-    )

@@ -39,6 +39,16 @@ class ItemTable:
         }
         return cls(Names.of(known), Names.of(labels.get(item, item) for item in known), flags)
 
+    @classmethod
+    def of_arrow(cls, table: Any, label: str = "label") -> "ItemTable":
+        """From an Arrow table: column ``item``, the one of the label, the others are flags."""
+        flags = [name for name in table.column_names if name not in ("item", label)]
+        return cls(
+            outer=Names(table["item"]),
+            label=Names(table[label]),
+            categories={name: np.asarray(table[name].to_numpy(), bool) for name in flags},
+        )
+
     def labels(self) -> dict[str, str]:
         """Label by outer id; for small data."""
         return dict(zip(self.outer, self.label, strict=True))
@@ -119,6 +129,11 @@ class RawData:
         texts = {name: getattr(self, name).texts() for name in OUTER}
         columns: dict[str, Iterable[Any]] = {**texts, "step": self.step, "time": self.time}
         return pd.DataFrame({name: columns[name] for name in COLUMNS})
+
+
+def with_bad(counts: dict[str, int], num_bad: int) -> dict[str, int]:
+    """The counts, and behind them the lines that were left out, if there are any."""
+    return counts | ({"bad": num_bad} if num_bad else {})
 
 
 def _ids(column: Any) -> Ids:

@@ -152,12 +152,8 @@ class Dunnhumby(Dataset):
         if not len(bought):
             raise DataError(f"{transactions.name}: the filters leave no basket")
         counts, num_bad = {"read": len(lines.time)} | steps, num_bad + lines.num_bad
-        return bought.raw_data(
-            journey.numbers_as_names(households),
-            journey.numbers_as_names(numbers),
-            _item_table(described),
-            counts | ({"bad": num_bad} if num_bad else {}),
-        )
+        names = (Names.of_numbers(households), Names.of_numbers(numbers))
+        return bought.raw_data(names, _item_table(described), counts, num_bad)
 
     def _chosen(self, files: dict[str, Path]) -> tuple[Path, Path]:
         original = self.settings.release == "original"
@@ -195,5 +191,5 @@ def _item_table(products: pd.DataFrame) -> ItemTable:
     described = zip(products["department"], category, products["product_type"], strict=True)
     labels = [f"{name} / {kind}".strip(" /") or department for department, name, kind in described]
     flags = {name: np.isin(category, kinds) for name, kinds in CATEGORIES.items()}
-    outer = journey.numbers_as_names(products["product_id"].to_numpy())
+    outer = Names.of_numbers(products["product_id"].to_numpy())
     return ItemTable(outer, Names.of(labels), flags)

@@ -82,4 +82,4 @@ class Goodreads(Dataset):
         require_rows(graph.INTERACTIONS, counts)
         items = graph.described(parsed, ratings.item.names, scratch)
         num_bad = sum(file.num_bad for file in parsed.values())
-        return raw_data(ratings, items, counts | ({"bad": num_bad} if num_bad else {}))
+        return raw_data(ratings, items, counts, num_bad)

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from erase_ray.data.names import Names
 from erase_ray.datasets._about import About, RawFile
-from erase_ray.datasets._base import DATASETS, Dataset, ReaderSettings
-from erase_ray.datasets._baskets import Limits, Purchases
+from erase_ray.datasets._base import DATASETS, Dataset
+from erase_ray.datasets._baskets import BasketSettings, Purchases
 from erase_ray.datasets._delimited import parse_delimited
 from erase_ray.datasets._parse import Column, Parsed
 from erase_ray.datasets._raw import ItemTable, RawData
@@ -80,23 +80,11 @@ class Instacart(Dataset):
     )
     rough_size: ClassVar[tuple[int, int, int]] = (2_400_000, 19_400, 13_900)
 
-    class Settings(ReaderSettings):
+    class Settings(BasketSettings):
         """Settings of `Instacart`."""
 
         user_share: float = Field(default=0.1, gt=0, le=1)
         """Users are kept whose number is at most this share of how many there are; 1 keeps all."""
-
-        min_baskets: int = Field(default=3, ge=3)
-        """Fewest baskets of a user before products are counted."""
-
-        max_baskets: int = Field(default=50, ge=0)
-        """Most baskets of a user; those who have more are left out. 0 for any number."""
-
-        min_item_count: int = Field(default=17, ge=1)
-        """Fewest baskets that a product is in, last baskets not counted."""
-
-        min_baskets_left: int = Field(default=4, ge=3)
-        """Fewest baskets that a user is left with; 3 is what train, valid and test take."""
 
     @property
     def task(self) -> str:
@@ -115,23 +103,11 @@ class Instacart(Dataset):
         with scratch.duckdb() as db:
             table = _item_table(db, products, aisles)
             bought, users, items = self._shared(db, orders, lines, counts)
-        bought, steps = bought.filtered(self._limits)
+        bought, steps = bought.filtered(self.settings.limits)
         if not len(bought):
             raise DataError(f"{files[ORDERS].name}: the filters leave no basket")
         bad = sum(parsed.num_bad for parsed in (orders, *lines, products, aisles) if parsed)
-        counts |= steps | ({"bad": bad} if bad else {})
-        return bought.raw_data(users, items, table, counts)
-
-    @property
-    def _limits(self) -> Limits:
-        asked = self.settings
-        return Limits(
-            asked.min_baskets,
-            asked.max_baskets,
-            asked.min_item_count,
-            asked.min_baskets_left,
-            counts_last=False,
-        )
+        return bought.raw_data((users, items), table, counts | steps, bad)
 
     def _parsed(self, path: Path, columns: tuple[Column, ...], scratch: Scratch) -> Parsed:
         return parse_delimited(path, columns, scratch, skip_bad=self.settings.skip_bad)
@@ -154,7 +130,7 @@ class Instacart(Dataset):
             basket, item = basket[keep], item[keep]
         counts["share"] = len(basket)
         bought = Purchases.of(user_G[basket], basket, item, day_G[basket].astype(np.int64) * 86_400)
-        return bought, _names(number_U), _names(number_I)
+        return bought, Names.of_numbers(number_U), Names.of_numbers(number_I)
 
 
 def _orders(db: Connection, orders: Parsed) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -215,8 +191,4 @@ def _item_table(db: Connection, products: Parsed, aisles: Parsed | None) -> Item
     if len(repeated):
         raise DataError(f"{PRODUCTS} lists product {repeated[0]} more than once")
     flags = {name: np.isin(aisle_I, numbers) for name, numbers in AISLES.items()}
-    return ItemTable(_names(product), Names(table["label"]), flags)
-
-
-def _names(numbers: np.ndarray) -> Names:
-    return Names.of([str(number) for number in numbers.tolist()])
+    return ItemTable(Names.of_numbers(product), Names(table["label"]), flags)

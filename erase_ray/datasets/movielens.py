@@ -15,7 +15,6 @@ from erase_ray.datasets._ratings import (
     Ratings,
     by_person,
     in_core,
-    item_table,
     raw_data,
     require_rows,
     without_repeats,
@@ -106,7 +105,7 @@ class Movielens(Dataset):
         ratings = _cleaned(parsed, self.settings.min_rating, self.settings.core, counts)
         require_rows(ratings_name, counts)
         num_bad = sum(file.num_bad for file in (parsed, films, tags) if file)
-        return raw_data(ratings, items, counts | ({"bad": num_bad} if num_bad else {}))
+        return raw_data(ratings, items, counts, num_bad)
 
     def _chosen(self, files: dict[str, Path]) -> tuple[str, str, str]:
         release = self.settings.release
@@ -173,4 +172,4 @@ def _item_table(films: Parsed, tags: Parsed | None, scratch: Scratch) -> ItemTab
             "USING (item)) GROUP BY item ORDER BY item",
             params=[str(file.path) for file in (films, tags) if file],
         ).to_arrow_table()
-    return item_table(table, "title")
+    return ItemTable.of_arrow(table, "title")

@@ -2,19 +2,18 @@
 
 import os
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
 from erase_ray.data.clean import distinct
-from erase_ray.data.names import Names
 from erase_ray.datasets._about import About, RawFile
-from erase_ray.datasets._base import DATASETS, Dataset, ReaderSettings
+from erase_ray.datasets._base import DATASETS, Dataset
 from erase_ray.datasets._delimited import parse_delimited
 from erase_ray.datasets._keywords import categories_sql
 from erase_ray.datasets._load import load
 from erase_ray.datasets._parse import Column, Parsed, quoted
-from erase_ray.datasets._plays import Plays, steps
+from erase_ray.datasets._plays import Plays, PlaySettings
 from erase_ray.datasets._raw import ItemTable, RawData
 from erase_ray.datasets._rules_nowplaying import NAME, RULES
 from erase_ray.datasets._scratch import Scratch
@@ -59,11 +58,8 @@ class Nowplaying(Dataset):
     )
     rough_size: ClassVar[tuple[int, int, int]] = (1_000_000, 10_000, 60_000)
 
-    class Settings(ReaderSettings):
+    class Settings(PlaySettings):
         """Settings of `Nowplaying`."""
-
-        sequence: Literal["session", "user"] = "session"
-        """A sequence is a session, or all of a person as in the published sensitive runs."""
 
     @property
     def task(self) -> str:
@@ -75,16 +71,8 @@ class Nowplaying(Dataset):
         skip_bad = self.settings.skip_bad
         parsed = parse_delimited(files[FILE], COLUMNS, scratch, skip_bad=skip_bad, quote="'")
         plays = _plays(parsed, scratch)
-        sequence = plays.session if self.settings.sequence == "session" else plays.user
-        return RawData(
-            user=plays.user,
-            sequence=sequence,
-            item=plays.item,
-            step=steps(sequence, plays.time),
-            time=plays.time,
-            items=_item_table(parsed, scratch),
-            counts=plays.counts | ({"bad": parsed.num_bad} if parsed.num_bad else {}),
-        )
+        items = _item_table(parsed, scratch)
+        return plays.raw_data(self.settings.sequence, items, parsed.num_bad)
 
 
 def _plays(parsed: Parsed, scratch: Scratch) -> Plays:
@@ -134,5 +122,4 @@ def _item_table(parsed: Parsed, scratch: Scratch) -> ItemTable:
             f"read_parquet({quoted(str(parsed.path))}, file_row_number = true) "
             "WHERE item IS NOT NULL) GROUP BY item) ORDER BY item"
         ).to_arrow_table()
-    flags = {name: np.asarray(table[name].to_numpy(), bool) for name in RULES}
-    return ItemTable(Names(table["item"]), Names(table["label"]), flags)
+    return ItemTable.of_arrow(table)

@@ -1,5 +1,6 @@
 """Your own data, with no code: RecBole files, Parquet, CSV or TSV."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -21,7 +22,7 @@ from erase_ray.datasets._own_columns import (
     require,
 )
 from erase_ray.datasets._own_items import Items, merged, read_items, read_list
-from erase_ray.datasets._raw import ItemTable, RawData
+from erase_ray.datasets._raw import ItemTable, RawData, with_bad
 from erase_ray.datasets._scratch import Scratch
 from erase_ray.errors import DataError
 from erase_ray.settings import Frozen
@@ -226,9 +227,7 @@ class Table(Dataset):
         raw = self._cleaned(rows, items.table(flags), counts)
         if not len(raw):
             raise DataError(f"{path.name}: the filters leave no row")
-        num_bad += items.num_bad
-        raw.counts.update({"bad": num_bad} if num_bad else {})
-        return raw
+        return replace(raw, counts=with_bad(raw.counts, num_bad + items.num_bad))
 
     @property
     def _reading(self) -> Reading:

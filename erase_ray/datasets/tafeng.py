@@ -12,8 +12,8 @@ from erase_ray.data.clean import distinct
 from erase_ray.data.ids import Ids
 from erase_ray.data.names import Names
 from erase_ray.datasets._about import About, RawFile
-from erase_ray.datasets._base import DATASETS, Dataset, ReaderSettings
-from erase_ray.datasets._baskets import Limits, Purchases
+from erase_ray.datasets._base import DATASETS, Dataset
+from erase_ray.datasets._baskets import BasketSettings, Purchases
 from erase_ray.datasets._delimited import parse_delimited
 from erase_ray.datasets._load import load_ids
 from erase_ray.datasets._parse import Column
@@ -64,20 +64,11 @@ class Tafeng(Dataset):
     )
     rough_size: ClassVar[tuple[int, int, int]] = (487_000, 10_000, 12_000)
 
-    class Settings(ReaderSettings):
+    class Settings(BasketSettings):
         """Settings of `Tafeng`."""
-
-        min_baskets: int = Field(default=3, ge=3)
-        """Fewest baskets of a customer before products are counted."""
-
-        max_baskets: int = Field(default=50, ge=0)
-        """Most baskets of a customer; those who have more are left out. 0 for any number."""
 
         min_item_count: int = Field(default=3, ge=1)
         """Fewest baskets that a product is in, last baskets not counted."""
-
-        min_baskets_left: int = Field(default=4, ge=3)
-        """Fewest baskets that a customer is left with; train, valid and test take 3."""
 
         top_subclasses: int = Field(default=3, ge=0)
         """How many of the most bought sub-classes are categories."""
@@ -107,24 +98,12 @@ class Tafeng(Dataset):
         counts = {"read": len(good)}
         days = day[good]
         bought = Purchases.of(user.codes[good], days, item.codes[good], days * 86_400)
-        bought, steps = bought.filtered(self._limits)
+        bought, steps = bought.filtered(self.settings.limits)
         if not len(bought):
             raise DataError(f"{path.name}: the filters leave no basket")
         num_bad = parsed.num_bad + int(wrong.sum())
-        counts |= steps | ({"bad": num_bad} if num_bad else {})
         table = self._item_table(bought, item, subclass)
-        return bought.raw_data(user.names, item.names, table, counts)
-
-    @property
-    def _limits(self) -> Limits:
-        asked = self.settings
-        return Limits(
-            asked.min_baskets,
-            asked.max_baskets,
-            asked.min_item_count,
-            asked.min_baskets_left,
-            counts_last=False,
-        )
+        return bought.raw_data((user.names, item.names), table, counts | steps, num_bad)
 
     def _item_table(self, bought: Purchases, item: Ids, subclass: Ids) -> ItemTable:
         """Sub-classes as labels and categories."""

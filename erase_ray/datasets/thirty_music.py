@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 from erase_ray.data.clean import distinct
 from erase_ray.data.names import Names
 from erase_ray.datasets._about import About, RawFile
-from erase_ray.datasets._base import DATASETS, Dataset, ReaderSettings
+from erase_ray.datasets._base import DATASETS, Dataset
 from erase_ray.datasets._idomaar import Idomaar
 from erase_ray.datasets._load import load_ids
 from erase_ray.datasets._parse import Parsed, parse, quoted
-from erase_ray.datasets._plays import Plays, give_back, load_sessions, steps
+from erase_ray.datasets._plays import Plays, PlaySettings, give_back, load_sessions
 from erase_ray.datasets._raw import ItemTable, RawData
 from erase_ray.datasets._scratch import Scratch
 from erase_ray.errors import DataError
@@ -106,11 +106,8 @@ class ThirtyMusic(Dataset):
     )
     rough_size: ClassVar[tuple[int, int, int]] = (31_400_000, 45_000, 5_700_000)
 
-    class Settings(ReaderSettings):
+    class Settings(PlaySettings):
         """Settings of `ThirtyMusic`."""
-
-        sequence: Literal["session", "user"] = "session"
-        """A sequence is a session, or all of a person as in the published sensitive runs."""
 
     @property
     def task(self) -> str:
@@ -125,16 +122,7 @@ class ThirtyMusic(Dataset):
         plays = load_sessions(sessions)
         _report(plays, sessions)
         num_bad = sessions.num_bad + tracks.num_bad
-        sequence = plays.session if self.settings.sequence == "session" else plays.user
-        return RawData(
-            user=plays.user,
-            sequence=sequence,
-            item=plays.item,
-            step=steps(sequence, plays.time),
-            time=plays.time,
-            items=_item_table(tracks),
-            counts=plays.counts | ({"bad": num_bad} if num_bad else {}),
-        )
+        return plays.raw_data(self.settings.sequence, _item_table(tracks), num_bad)
 
 
 def _report(plays: Plays, sessions: Parsed) -> None:

@@ -75,7 +75,9 @@ def test_users_who_are_left_out_do_not_count_for_products():
 
 def test_interactions_have_the_outer_ids():
     known = Names.of(["a", "b"])
-    raw = purchases((1, 3, 0), (1, 4, 1)).raw_data(known, known, ItemTable.of({}, {}), {"read": 2})
+    raw = purchases((1, 3, 0), (1, 4, 1)).raw_data(
+        (known, known), ItemTable.of({}, {}), {"read": 2}
+    )
     assert raw.frame().to_dict("list") == {
         "user": ["b", "b"],
         "sequence": ["b", "b"],
