@@ -66,10 +66,14 @@ class Registry(Generic[T]):
         return {point.name: point for point in entry_points(group=self.package)}
 
     def _unknown(self, name: str) -> str:
-        known = self.names()
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean '{close[0]}'?" if close else ""
-        return f"no {self.kind} is called '{name}'.{hint} Known: {', '.join(known)}"
+        return f"no {self.kind} is called '{name}'.{known_names(name, self.names())}"
+
+
+def known_names(name: str, known: list[str]) -> str:
+    """The end of an error about an unknown name: the closest one, if any, and all of them."""
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean '{close[0]}'?" if close else ""
+    return f"{hint} Known: {', '.join(known)}"
 
 
 def _named(cls: Any, name: str) -> Any:

@@ -1,7 +1,6 @@
 """``erase-ray datasets synthesize``: made-up raw files in an original format."""
 
 import argparse
-import difflib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from erase_ray.cli._text import Steps, folder_text
 from erase_ray.datasets import _synthetic
 from erase_ray.errors import SettingsError, UnknownNameError
+from erase_ray.registry import known_names
 
 TRUTH = "truth.json"
 
@@ -36,9 +36,7 @@ def run(args: argparse.Namespace) -> int:
 def _check_name(name: str) -> None:
     known = _synthetic.names()
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean '{close[0]}'?" if close else ""
-        text = f"no raw files can be made up for '{name}'.{hint} Known: {', '.join(known)}"
+        text = f"no raw files can be made up for '{name}'.{known_names(name, known)}"
         raise UnknownNameError(text)
 
 

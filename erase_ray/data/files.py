@@ -16,10 +16,10 @@ from erase_ray.data.split import Split
 from erase_ray.data.vocabulary import Vocabulary
 from erase_ray.errors import DataError
 
-INTERACTIONS, SPLIT = "interactions.parquet", "split.parquet"
-VOCABULARY, CATALOGUE = "vocabulary.parquet", "catalogue.parquet"
 compute: Any = pyarrow.compute  # its functions are made at run time
 
+INTERACTIONS, SPLIT = "interactions.parquet", "split.parquet"
+VOCABULARY, CATALOGUE = "vocabulary.parquet", "catalogue.parquet"
 KINDS = ("user", "item", "sequence")
 LABEL, CATEGORY = "label", "category:"
 """Columns of the catalogue: the label, and one a category with this in front of its name."""

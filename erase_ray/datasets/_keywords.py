@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from erase_ray.datasets._parse import quoted
+
 SEPARATOR = "\n"
 """Between the values of a field that has several."""
 
@@ -53,7 +55,7 @@ class Keywords:
         Args:
             text: An SQL expression for the text; NULL has no hit.
         """
-        return f"coalesce(regexp_matches({text}, {_quoted(self.pattern)}), false)"
+        return f"coalesce(regexp_matches({text}, {quoted(self.pattern)}), false)"
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,3 @@ def _any_case(text: str) -> str:
         else re.escape(letter)
         for letter in text
     )
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

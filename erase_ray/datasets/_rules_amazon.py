@@ -9,6 +9,7 @@ Known to be too wide: ``meat`` takes "meat free", parts such as "gun" take "begu
 """
 
 from erase_ray.datasets._keywords import Keywords, Rule
+from erase_ray.datasets._rules_books import EXPLICIT, HEALTH, VIOLENCE
 
 GROCERY_RULES = {
     "meat": Rule(
@@ -57,64 +58,14 @@ GROCERY_RULES = {
 }
 
 
-def _of_books(words: tuple[str, ...], parts: tuple[str, ...], min_signals: int) -> Rule:
-    both, whole = Keywords(words=words, parts=parts), Keywords(words=words)
+def _of_books(both: Keywords, min_signals: int) -> Rule:
+    whole = Keywords(words=both.words)
     fields = {"title": both, "description": both, "categories": whole, "facts": whole}
     return Rule(fields, min_signals)
 
 
 BOOK_RULES = {
-    "health": _of_books(
-        words=("suicide", "depression", "anxiety", "trauma", "ptsd"),
-        parts=(
-            "mental health",
-            "mental illness",
-            "self harm",
-            "self-harm",
-            "therapy",
-            "psychiatric",
-            "breakdown",
-            "bipolar",
-            "schizophrenia",
-            "medication",
-            "overdose",
-            "cutting",
-            "grief",
-            "bereavement",
-        ),
-        min_signals=2,
-    ),
-    "violence": _of_books(
-        words=("murder", "violence", "war", "torture", "abuse", "assault"),
-        parts=(
-            "weapon",
-            "blood",
-            "kill",
-            "death",
-            "gun",
-            "shoot",
-            "attack",
-            "revenge",
-            "massacre",
-            "slaughter",
-            "rape",
-            "sexual assault",
-        ),
-        min_signals=2,
-    ),
-    "explicit": _of_books(
-        words=("sex", "erotic", "porn", "nude"),
-        parts=(
-            "explicit",
-            "adult",
-            "sexual",
-            "xxx",
-            "nsfw",
-            "uncensored",
-            "sensual",
-            "nudity",
-            "erotica",
-        ),
-        min_signals=1,
-    ),
+    "health": _of_books(HEALTH, min_signals=2),
+    "violence": _of_books(VIOLENCE, min_signals=2),
+    "explicit": _of_books(EXPLICIT, min_signals=1),
 }

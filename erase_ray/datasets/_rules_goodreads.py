@@ -5,6 +5,7 @@ Fields: ``title``, ``description``, ``shelves`` (a name that readers gave a shel
 """
 
 from erase_ray.datasets._keywords import Keywords, Rule
+from erase_ray.datasets._rules_books import EXPLICIT, HEALTH, VIOLENCE
 
 FIELDS = ("title", "description", "shelves", "genres")
 
@@ -16,66 +17,12 @@ def _anywhere(keywords: Keywords, min_signals: int) -> Rule:
 RULES = {
     "mental_health": _anywhere(
         Keywords(
-            words=("suicide", "depression", "anxiety", "trauma", "ptsd"),
-            parts=(
-                "mental health",
-                "mental illness",
-                "self harm",
-                "self-harm",
-                "therapy",
-                "psychiatric",
-                "breakdown",
-                "bipolar",
-                "schizophrenia",
-                "medication",
-                "overdose",
-                "cutting",
-                "grief",
-                "bereavement",
-                "disorder",
-                "anorexia",
-                "bulimia",
-                "eating disorder",
-            ),
+            words=HEALTH.words,
+            parts=(*HEALTH.parts, "disorder", "anorexia", "bulimia", "eating disorder"),
         ),
         min_signals=2,
     ),
-    "violence": _anywhere(
-        Keywords(
-            words=("murder", "violence", "war", "torture", "abuse", "assault"),
-            parts=(
-                "weapon",
-                "blood",
-                "kill",
-                "death",
-                "gun",
-                "shoot",
-                "attack",
-                "revenge",
-                "massacre",
-                "slaughter",
-                "rape",
-                "sexual assault",
-            ),
-        ),
-        min_signals=2,
-    ),
-    "explicit": _anywhere(
-        Keywords(
-            words=("sex", "erotic", "porn", "nude"),
-            parts=(
-                "explicit",
-                "adult",
-                "sexual",
-                "xxx",
-                "nsfw",
-                "uncensored",
-                "sensual",
-                "nudity",
-                "erotica",
-            ),
-        ),
-        min_signals=1,
-    ),
+    "violence": _anywhere(VIOLENCE, min_signals=2),
+    "explicit": _anywhere(EXPLICIT, min_signals=1),
 }
 """By category."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from erase_ray.datasets._keywords import Keywords, Rule
 from erase_ray.datasets._synthetic._amazon import planted_mask
-from erase_ray.datasets._synthetic._truth import row_facts
+from erase_ray.datasets._synthetic._truth import natural, row_facts
 
 NEEDED = ("user_id", "asin", "parent_asin", "rating", "timestamp")
 CORE, HOUR_MS = 5, 3_600_000
@@ -105,13 +105,8 @@ def _by_user(rows: list[Row]) -> dict[str, list[Row]]:
     for row in rows:
         users[row[0]].append(row)
     for own in users.values():
-        own.sort(key=lambda row: (row[3], *_natural(row[1]), row[2]))
+        own.sort(key=lambda row: (row[3], *natural(row[1]), row[2]))
     return users
-
-
-def _natural(text: str) -> tuple[bool, int, str]:
-    is_number = text.isascii() and text.isdigit()
-    return not is_number, int(text) if is_number else 0, text
 
 
 def _whole(rows: list[Row]) -> Iterator[tuple[str, str, int, str, int]]:

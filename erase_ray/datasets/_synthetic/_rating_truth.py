@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from erase_ray.datasets._keywords import Rule
-from erase_ray.datasets._synthetic._truth import row_facts
+from erase_ray.datasets._synthetic._truth import natural, row_facts
 
 Rating = tuple[str, str, float, int]
 """User, item, rating, time."""
@@ -21,12 +21,6 @@ def core(rows: list[Rating], k: int) -> list[Rating]:
         if len(kept) == len(rows):
             return rows
         rows = kept
-
-
-def natural(text: str) -> tuple[bool, int, str]:
-    """Sorts numbers by value and before other texts."""
-    is_number = re.fullmatch("[0-9]+", text) is not None
-    return not is_number, int(text) if is_number else 0, text
 
 
 def summary(rows: list[Rating], members: Mapping[str, set[str]]) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def chain(
     for user, sequence, step, item, _ in rows:
         if item in items:
             named.setdefault(user, []).append([sequence, step, item])
-    people = sorted(named, key=_natural)
+    people = sorted(named, key=natural)
     target, total, asking = int(fraction * len(rows) + 1e-9), 0, []
     draws = seeds.numpy_generator(CHAIN_SEED, "sensitive", category).permutation(len(people))
     for user in (people[number] for number in draws):
@@ -64,10 +64,10 @@ def chain(
         total = after
         if after >= target:
             break
-    return [[user, sorted(named[user])] for user in sorted(asking, key=_natural)] or None
+    return [[user, sorted(named[user])] for user in sorted(asking, key=natural)] or None
 
 
-def _natural(text: str) -> tuple[bool, int, str]:
+def natural(text: str) -> tuple[bool, int, str]:
     """Numbers by value and before other texts."""
     is_number = text.isascii() and text.isdigit()
     return not is_number, int(text) if is_number else 0, text

@@ -1,4 +1,4 @@
-"""Made-up raw files of goodreads: what the reader makes of them is what is in them."""
+"""Made-up raw files of ratings: what the reader makes of them is what is in them."""
 
 import hashlib
 
@@ -6,24 +6,23 @@ import numpy as np
 import pytest
 
 from erase_ray.data.prepare import prepare
-from erase_ray.datasets import DATASETS, Scratch
-from erase_ray.datasets._own_files import find_files
-from erase_ray.datasets._synthetic import goodreads as synthetic
+from erase_ray.datasets import DATASETS, Scratch, _synthetic
 from erase_ray.tasks import TASKS
 
 COLUMNS = ["user", "sequence", "step", "item", "time"]
-KIND = DATASETS.get("goodreads")
+NAMES = ("goodreads", "movielens")
 
 
-@pytest.fixture(scope="module", params=[0, 7])
+@pytest.fixture(scope="module", params=[(name, seed) for name in NAMES for seed in (0, 7)], ids=str)
 def made(request, tmp_path_factory):
     """Raw files, their truth, and what the reader made of them."""
-    out = tmp_path_factory.mktemp("goodreads")
-    synthetic.write(out, 1, request.param)
-    assert KIND.about is not None
-    files = find_files(KIND.about.files, out)
-    dataset = KIND(KIND.Settings())
-    return synthetic.truth(out, request.param), dataset, dataset.read(files, Scratch(out / "s"))
+    name, seed = request.param
+    out = tmp_path_factory.mktemp(name)
+    _synthetic.write(name, out, 1, seed)
+    kind = DATASETS.get(name)
+    dataset = kind(kind.Settings())
+    raw = dataset.read(_synthetic.files(name, out), Scratch(out / "s"))
+    return _synthetic.truth(name, out, seed), dataset, raw
 
 
 def test_rows_are_those_of_the_truth(made):
@@ -78,9 +77,10 @@ def test_some_have_nothing_but_sensitive_items(made):
     assert is_sensitive.groupby(level=0).all().any()
 
 
-def test_same_seed_same_bytes(tmp_path):
+@pytest.mark.parametrize("name", NAMES)
+def test_same_seed_same_bytes(name, tmp_path):
     for folder, seed in (("a", 0), ("b", 0), ("c", 1)):
-        synthetic.write(tmp_path / folder, 0.5, seed)
+        _synthetic.write(name, tmp_path / folder, 0.5, seed)
     for path in sorted((tmp_path / "a").iterdir()):
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
     others = [path.read_bytes() for path in sorted((tmp_path / "c").iterdir())]
