@@ -58,7 +58,7 @@ def rank(model: Model, queries: Queries, k: int, block_size: int = 512) -> np.nd
         TrainingError: A score is not a number.
     """
     ranked_QK = np.full((len(queries), k), -1, np.int32)
-    with _evaluating(model), torch.inference_mode():
+    with _evaluating(model), torch.inference_mode(), model.scoring():
         for start in range(0, len(queries), block_size):
             stop = min(start + block_size, len(queries))
             index = torch.arange(start, stop, device=queries.inputs.rows.device)

@@ -1,8 +1,10 @@
 """The contract of a model."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -25,12 +27,21 @@ class TrainingSettings(Frozen):
     """Adam's step size."""
     weight_decay: float = Field(default=0.0, ge=0)
     """L2 penalty that Adam adds to the gradient."""
+    decay_every: int = Field(default=0, ge=0)
+    """Epochs after which the step size is multiplied by ``decay_factor``, again and again; 0:
+    never."""
+    decay_factor: float = Field(default=0.1, gt=0, le=1)
+    """See ``decay_every``."""
     patience: int = Field(default=10, ge=1)
     """Stop after this many validations in a row without a gain."""
     select_metric: str = "recall"
     """Metric on the validation queries that picks the best epoch."""
     select_k: int = Field(default=20, ge=1)
     """Cut-off of that metric."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Number type of the products in the loss; weights, sums and moments are float32 always."""
+    compile: bool = False
+    """Run the loss through ``torch.compile`` (on the CPU that needs a C++ compiler)."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,10 @@ class Model(nn.Module, ABC):
     version: ClassVar[int] = 1
     """Raised whenever a change moves the numbers."""
     has_edges: ClassVar[bool] = False
-    """True for graph models, which then define :meth:`set_edges`."""
+    """True for models that read training edges when they score; they define :meth:`set_edges`,
+    :meth:`drop_edges` and :meth:`restore_edges`."""
+    learns: ClassVar[bool] = True
+    """False for baselines that are fitted in one pass (see :class:`Baseline`), not trained."""
     training: ClassVar[TrainingSettings] = TrainingSettings()
 
     class Settings(Frozen):
@@ -101,6 +115,36 @@ class Model(nn.Module, ABC):
         """The parameters with these names, in this order."""
         return {name: self.get_parameter(name) for name in names}
 
+    def start_epoch(self, seed: int) -> None:
+        """Draw what stays the same for one epoch of training, such as views of a graph.
+
+        A function of ``seed`` and of what the model was given alone. Nothing by default.
+        """
+
+    @contextmanager
+    def scoring(self) -> Iterator[None]:
+        """Inside, weights and edges stay as they are, so :meth:`scores` may compute once what
+        depends on them alone; nothing of it is kept afterwards.
+        """
+        yield
+
     def set_edges(self, user_E: Tensor, item_E: Tensor) -> None:
-        """Take the training edges (user, item); only graph models, see :attr:`has_edges`."""
-        raise NotImplementedError(f"model '{self.name}' is not a graph model")
+        """Take the training edges (user, item), int64, on the device of the model.
+
+        The same pair may come several times. Edges are no part of the state of a model: whoever
+        loads weights sets them. Only for models with :attr:`has_edges`.
+        """
+        raise NotImplementedError(f"model '{self.name}' reads no edges")
+
+    def drop_edges(self, user_E: Tensor, item_E: Tensor) -> None:
+        """Take away some of the edges, in time proportional to their number.
+
+        Each pair takes away one of the edges between the two, all of which must be there.
+        """
+        raise NotImplementedError(f"model '{self.name}' reads no edges")
+
+    def restore_edges(self, user_E: Tensor, item_E: Tensor) -> None:
+        """Put back edges that :meth:`drop_edges` took away, in time proportional to their
+        number.
+        """
+        raise NotImplementedError(f"model '{self.name}' reads no edges")

@@ -1,5 +1,6 @@
 """Where sequences of different lengths lie once they are packed (see :mod:`._gru`)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,18 +24,28 @@ class Packing:
     _rank_B: Tensor
 
     @classmethod
-    def of(cls, length_B: Tensor) -> "Packing":
-        """The packing of sequences with these lengths (int64, at least 1 each)."""
+    def of(cls, length_B: Tensor, sizes: Sequence[int] | None = None) -> "Packing":
+        """The packing of sequences with these lengths (int64, at least 1 each).
+
+        Args:
+            length_B: On any device.
+            sizes: As above, if they are known; otherwise the device is asked.
+        """
+        if sizes is None:
+            longest = int(length_B.max())
+            steps_L = torch.arange(longest, device=length_B.device)
+            sizes = (steps_L[:, None] < length_B).sum(1).tolist()
+        device = length_B.device
         order_B = torch.argsort(length_B, descending=True, stable=True)
         rank_B = torch.empty_like(order_B)
-        rank_B[order_B] = torch.arange(len(order_B), device=order_B.device)
-        longest = int(length_B.max())
-        steps_L = torch.arange(longest, device=length_B.device)
-        reached_LB = steps_L[:, None] < length_B[order_B]
-        sizes_L = reached_LB.sum(1)
-        step_N, rank_N = torch.nonzero(reached_LB, as_tuple=True)
+        rank_B[order_B] = torch.arange(len(order_B), device=device)
+        sizes_L = torch.tensor(sizes, device=device)
         starts_L = sizes_L.cumsum(0) - sizes_L
-        return cls(order_B[rank_N], step_N, sizes_L.tolist(), starts_L, rank_B)
+        num_rows = sum(sizes)
+        steps_L = torch.arange(len(sizes), device=device)
+        step_N = torch.repeat_interleave(steps_L, sizes_L, output_size=num_rows)
+        rank_N = torch.arange(num_rows, device=device) - starts_L[step_N]
+        return cls(order_B[rank_N], step_N, list(sizes), starts_L, rank_B)
 
     def place(self, sequence_K: Tensor, step_K: Tensor) -> Tensor:
         """The packed rows of some steps."""

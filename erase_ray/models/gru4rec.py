@@ -85,7 +85,7 @@ class Gru4Rec(Model):
 
     def _session(self, batch: WindowBatch) -> Tensor:
         """The vector of each window, shape ``(B, D)``; only items before its end are read."""
-        packing = Packing.of(batch.length_B)
+        packing = Packing.of(batch.length_B, batch.sizes)
         items_N = batch.items_BL[packing.sequence_N, packing.step_N]
         inputs_ND = self.dropout(self.item_embedding(items_N))
         states_NH = self.gru.run(inputs_ND, packing.sizes)

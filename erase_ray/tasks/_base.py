@@ -1,6 +1,7 @@
 """The contract of a task."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -54,6 +55,15 @@ class Examples(ABC):
 
         What is drawn (negatives) is a function of ``seed`` and of each example's row id alone.
         """
+
+    def batches(self, order: Tensor, size: int, seed: int) -> Iterator[Any]:
+        """:meth:`batch` of ``size`` examples after the other, in the given order.
+
+        The same batches as from single calls, for less: what has to be asked of the device is
+        asked once for many of them.
+        """
+        for index in order.split(size):
+            yield self.batch(index, seed)
 
     @abstractmethod
     def inputs(self, index: Tensor) -> Any:

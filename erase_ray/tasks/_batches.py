@@ -22,12 +22,16 @@ class WindowBatch:
     """The latest items of sequences, oldest first, filled up on the right.
 
     ``items_BL`` and ``length_B`` (1 to L) are int64; what stands behind the length is 0 and means
-    nothing. ``target_B`` is the item that came next.
+    nothing. ``target_B`` is the item that came next, ``sequence_B`` the sequence that the window is
+    cut from. ``sizes`` are the numbers of windows that reach each step, on the host, so that
+    packing asks nothing of the device (see :class:`erase_ray.models._packing.Packing`).
     """
 
     items_BL: Tensor
     length_B: Tensor
     target_B: Tensor | None = None
+    sequence_B: Tensor | None = None
+    sizes: tuple[int, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.length_B)

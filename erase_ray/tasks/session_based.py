@@ -1,5 +1,6 @@
 """Session-based recommendation: the next item after the latest ones of a session."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,28 +31,41 @@ class WindowExamples(Runs):
         lengths: Items in each window, 1 or more, shape ``(N,)``.
         item_R: Items of all rows, in the order of the table.
         row_R: Row ids of the same.
+        sequence_R: Sequences of the same.
         has_targets: False for probes, which ask about the future.
     """
 
     item_R: Tensor
     row_R: Tensor
+    sequence_R: Tensor
     has_targets: bool = True
 
     def batch(self, index: Tensor, seed: int) -> WindowBatch:
         """Windows and the items behind them; nothing is drawn."""
-        assert self.has_targets
-        inputs = self.inputs(index)
-        target_B = self.item_R[self.starts[index] + inputs.length_B]
-        return replace(inputs, target_B=target_B)
+        return self._with_targets(self.inputs(index), index)
+
+    def batches(self, order: Tensor, size: int, seed: int) -> Iterator[WindowBatch]:
+        """Batches of an epoch, whose lengths come from the device all at once."""
+        lengths = self.lengths[order].cpu().split(size)
+        for index, length_B in zip(order.split(size), lengths, strict=True):
+            yield self._with_targets(self._windows(index, _reached(length_B)), index)
 
     def inputs(self, index: Tensor) -> WindowBatch:
         """Windows, as wide as the longest of them."""
-        length_B = self.lengths[index]
-        width = int(length_B.max()) if len(length_B) else 0
-        column_L = torch.arange(width, device=length_B.device)
+        return self._windows(index, _reached(self.lengths[index].cpu()))
+
+    def _windows(self, index: Tensor, sizes: tuple[int, ...]) -> WindowBatch:
+        start_B, length_B = self.starts[index], self.lengths[index]
+        column_L = torch.arange(len(sizes), device=length_B.device)
         inside_BL = column_L < length_B[:, None]
-        position_BL = (self.starts[index][:, None] + column_L) * inside_BL
-        return WindowBatch(self.item_R[position_BL] * inside_BL, length_B)
+        position_BL = (start_B[:, None] + column_L) * inside_BL
+        items_BL = self.item_R[position_BL] * inside_BL
+        return WindowBatch(items_BL, length_B, sequence_B=self.sequence_R[start_B], sizes=sizes)
+
+    def _with_targets(self, windows: WindowBatch, index: Tensor) -> WindowBatch:
+        assert self.has_targets
+        target_B = self.item_R[self.starts[index] + windows.length_B]
+        return replace(windows, target_B=target_B)
 
     def fingerprints(self) -> Tensor:
         """Hash of the target row and of the rows in the window."""
@@ -113,6 +127,13 @@ class SessionBased(Task):
         return Queries(inputs, Csr.empty(len(inputs)), Csr.empty(len(inputs)))
 
 
+def _reached(length_B: Tensor) -> tuple[int, ...]:
+    """How many windows reach each step; lengths on the host."""
+    longest = int(length_B.max()) if len(length_B) else 0
+    ended_L = torch.bincount(length_B, minlength=longest + 1).cumsum(0)[:longest]
+    return tuple((len(length_B) - ended_L).tolist())
+
+
 def _ends(interactions: Interactions) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the first and the last row of each sequence."""
     first_S = run_starts(interactions.sequence)
@@ -145,4 +166,5 @@ def _windows(
         lengths=on_device(end_N - start_N, cut.device),
         item_R=on_device(interactions.item, cut.device),
         row_R=on_device(interactions.row, cut.device),
+        sequence_R=on_device(interactions.sequence, cut.device),
     )
