@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,19 +12,21 @@ import torch
 from torch import Tensor, nn
 
 from erase_ray import seeds
+from erase_ray.checkpoints import Checkpoint, TrainingState
 from erase_ray.data.interactions import Interactions
 from erase_ray.data.split import Part, Split
 from erase_ray.errors import TrainingError
-from erase_ray.evaluation import measure, rank
-from erase_ray.metrics import METRICS, Answers
 from erase_ray.models import Model, TrainingSettings
 from erase_ray.models._adam import Adam
-from erase_ray.tasks import Cut, Examples, Queries, Task
+from erase_ray.models._baseline import Baseline, TrainingRows
+from erase_ray.selection import Best, Judge
+from erase_ray.tasks import Cut, Examples, Task
 
 logger = logging.getLogger(__name__)
 
 OnEpoch = Callable[[int, float, float | None], None]
 """Called after each epoch with its number (from 0), its loss and the value on valid, if any."""
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -55,16 +57,31 @@ def train(
     seed: int,
     device: torch.device | str,
     on_epoch: OnEpoch | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> TrainingRecord:
     """Train ``model`` from new initial weights and leave the best weights in it.
 
     The order of the examples and what is drawn for each (negatives) depend on the seed, the epoch
     and the row id of the example alone, so training without some rows meets the others in the
     same order with the same draws. Best is the epoch with the highest unrounded value of the
-    selection metric on the valid queries of ``interactions``, the first of equal ones.
+    selection metric on the valid queries of ``interactions``, the first of equal ones. Baselines
+    are fitted instead.
+
+    Args:
+        model: Any weights; they are set anew.
+        task: Reads examples and valid queries from ``interactions``.
+        interactions: The rows that are left.
+        split: Mark of each row.
+        settings: How to train.
+        seed: Root of all draws.
+        device: Where to train.
+        on_epoch: Told of each epoch that is run here.
+        checkpoint: Where the state is kept after every epoch. If it holds one of this very run,
+            training goes on from there and ends in the same weights, bit by bit.
 
     Raises:
-        TrainingError: There are no training examples, or a loss or the weights are not finite.
+        TrainingError: There are no training examples, a loss or the weights are not finite, or
+            the checkpoint belongs to another run.
         UnknownNameError: No metric has the name ``settings.select_metric``.
     """
     start = time.perf_counter()
@@ -75,43 +92,114 @@ def train(
         raise TrainingError(f"model '{model.name}' has no training examples left to learn from")
     model.to(device)
     model.reset(seeds.torch_generator(seed, "init"))
+    rows = _training_rows(interactions, split, device)
     if model.has_edges:
-        model.set_edges(*_edges(interactions, split, device))
-    model.prepare(examples)
-    judge = _Judge(task.queries(interactions, split, Part.VALID, cut), settings)
-    with closing(Adam(model, settings.learning_rate, settings.weight_decay)) as optimizer:
-        steps = _Steps(model, examples, optimizer, settings, seed)
-        curves = _run_epochs(model, steps, judge, settings, on_epoch)
+        model.set_edges(rows.user_N, rows.item_N)
+    judge = Judge(task.queries(interactions, split, Part.VALID, cut), settings)
+    if isinstance(model, Baseline):
+        curves = _fit(model, rows, judge)
+    else:
+        model.prepare(examples)
+        run = _Run(model, settings, judge, seed, on_epoch, checkpoint)
+        curves = run.epochs(examples)
     _check_weights(model)
     return TrainingRecord(**curves, seconds=time.perf_counter() - start)
 
 
-def _run_epochs(
-    model: Model,
-    steps: "_Steps",
-    judge: "_Judge",
-    settings: TrainingSettings,
-    on_epoch: OnEpoch | None,
-) -> dict[str, Any]:
-    best, losses = _Best(model), []
-    for epoch in range(settings.epochs):
-        losses.append(steps.run(epoch))
-        value = judge.value(model)
+def training_edges(
+    interactions: Interactions, split: Split, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """User and item of the training rows, int64, shape ``(E,)`` each: what `set_edges` takes."""
+    rows = _training_rows(interactions, split, device)
+    return rows.user_N, rows.item_N
+
+
+def _training_rows(interactions: Interactions, split: Split, device: torch.device) -> TrainingRows:
+    inside = split.select(interactions, Part.TRAIN)
+    names = ("user", "sequence", "step", "item", "time")
+    columns = (getattr(interactions, name)[inside].astype(np.int64) for name in names)
+    return TrainingRows(*(torch.as_tensor(column, device=device) for column in columns))
+
+
+def _fit(model: Baseline, rows: TrainingRows, judge: Judge) -> dict[str, Any]:
+    model.fit(rows)
+    value = judge.value(model)
+    curve = [] if value is None else [value]
+    return {"best_epoch": 0, "epochs": 0, "valid_curve": curve, "losses": []}
+
+
+@dataclass(eq=False)
+class _Run:
+    """The epochs of one training run."""
+
+    model: Model
+    settings: TrainingSettings
+    judge: Judge
+    seed: int
+    on_epoch: OnEpoch | None
+    checkpoint: Checkpoint | None
+
+    def epochs(self, examples: Examples) -> dict[str, Any]:
+        """Run them all; losses and values by the names of :class:`TrainingRecord`."""
+        settings = self.settings
+        adam = Adam(self.model, settings.learning_rate, settings.weight_decay)
+        best, losses = Best(self.model), []
+        identity = self._identity(examples) if self.checkpoint else {}
+        with closing(adam):
+            losses += self._resume(identity, adam, best)
+            steps = _Steps(self.model, examples, adam, settings, self.seed)
+            while len(losses) < settings.epochs and best.num_waited < settings.patience:
+                epoch = len(losses)
+                losses.append(steps.run(epoch))
+                self._judge(epoch, losses[-1], best)
+                if self.checkpoint:
+                    self.checkpoint.save(self._state(identity, losses, adam, best))
+        best.restore()
+        best_epoch = len(losses) - 1 if best.epoch is None else best.epoch
+        return {
+            "best_epoch": best_epoch,
+            "epochs": len(losses),
+            "valid_curve": best.curve,
+            "losses": losses,
+        }
+
+    def _judge(self, epoch: int, loss: float, best: Best) -> None:
+        value = self.judge.value(self.model)
         if value is not None:
-            best.offer(epoch, value, is_last=epoch + 1 == settings.epochs)
-        logger.debug("%s epoch %d: loss %.6g, valid %s", model.name, epoch, losses[-1], value)
-        if on_epoch is not None:
-            on_epoch(epoch, losses[-1], value)
-        if best.num_waited >= settings.patience:
-            break
-    best.restore()
-    best_epoch = len(losses) - 1 if best.epoch is None else best.epoch
-    return {
-        "best_epoch": best_epoch,
-        "epochs": len(losses),
-        "valid_curve": best.curve,
-        "losses": losses,
-    }
+            is_last = epoch + 1 == self.settings.epochs and self.checkpoint is None
+            best.offer(epoch, value, is_last)
+        logger.debug("%s epoch %d: loss %.6g, valid %s", self.model.name, epoch, loss, value)
+        if self.on_epoch is not None:
+            self.on_epoch(epoch, loss, value)
+
+    def _identity(self, examples: Examples) -> dict[str, Any]:
+        sums = seeds.hash_ids(0, examples.fingerprints()).sum()
+        return {
+            "model": self.model.name,
+            "version": self.model.version,
+            "settings": self.model.settings.model_dump(mode="json"),
+            "training": self.settings.model_dump(mode="json"),
+            "seed": self.seed,
+            "examples": [len(examples), int(sums)],
+        }
+
+    def _resume(self, identity: dict[str, Any], adam: Adam, best: Best) -> list[float]:
+        state = self.checkpoint.load() if self.checkpoint else None
+        if state is None:
+            return []
+        state.check(identity)
+        self.model.load_state_dict(state.part("model"))
+        adam.load(state.part("adam"))
+        best.resume(state.curve, state.part("best"))
+        logger.info("%s goes on after epoch %d", self.model.name, len(state.losses) - 1)
+        return state.losses
+
+    def _state(
+        self, identity: dict[str, Any], losses: list[float], adam: Adam, best: Best
+    ) -> TrainingState:
+        parts = {"model": self.model.state_dict(), "best": best.kept, "adam": adam.state()}
+        tensors = {f"{part}/{name}": t for part, own in parts.items() for name, t in own.items()}
+        return TrainingState(identity, losses, best.curve, tensors)
 
 
 @dataclass(eq=False)
@@ -126,23 +214,32 @@ class _Steps:
 
     def __post_init__(self) -> None:
         self._has_dropout = any(_drops(module) for module in self.model.modules())
+        self._dtype = PRECISIONS[self.settings.precision]
+        loss = self.model.loss
+        self._loss = torch.compile(loss, dynamic=True) if self.settings.compile else loss
 
     def run(self, epoch: int) -> float:
         """Visit every example once; the mean loss of an example."""
+        settings = self.settings
         self.model.train()
+        self.model.start_epoch(seeds.derive(self.seed, "epoch", epoch))
+        if settings.decay_every:
+            decay = settings.decay_factor ** (epoch // settings.decay_every)
+            self.optimizer.set_learning_rate(settings.learning_rate * decay)
         order = seeds.order(seeds.derive(self.seed, "order", epoch), self.examples.rows)
         draw = seeds.derive(self.seed, "negatives", epoch)
-        indices = order.split(self.settings.batch_size)
-        losses = torch.zeros(len(indices), device=order.device)
-        for step, index in enumerate(indices):
-            losses[step] = self._step(self.examples.batch(index, draw), epoch, step)
+        batches = self.examples.batches(order, settings.batch_size, draw)
+        losses = torch.zeros(-(-len(order) // settings.batch_size), device=order.device)
+        for step, batch in enumerate(batches):
+            losses[step] = self._step(batch, epoch, step)
         self._check(losses, epoch)
-        sizes = torch.tensor([len(index) for index in indices], dtype=torch.float64)
+        sizes = torch.full_like(losses, settings.batch_size, dtype=torch.float64, device="cpu")
+        sizes[-1] = len(order) - settings.batch_size * (len(losses) - 1)
         return float((losses.cpu() * sizes).sum() / sizes.sum())
 
     def _step(self, batch: Any, epoch: int, step: int) -> Tensor:
-        with self._dropout(epoch, step):
-            loss = self.model.loss(batch).mean()
+        with self._dropout(epoch, step), self._autocast():
+            loss = self._loss(batch).mean()
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -154,6 +251,11 @@ class _Steps:
         seed = seeds.derive(self.seed, "dropout", epoch, step)
         return seeds.torch_scope(seed, self.examples.rows.device)
 
+    def _autocast(self) -> Any:
+        if self._dtype is torch.float32:
+            return nullcontext()
+        return torch.autocast(self.examples.rows.device.type, self._dtype)
+
     def _check(self, losses: Tensor, epoch: int) -> None:
         bad = torch.nonzero(~torch.isfinite(losses)).flatten()
         if len(bad):
@@ -164,76 +266,12 @@ class _Steps:
             )
 
 
-class _Judge:
-    """The value that picks the best epoch."""
-
-    def __init__(self, queries: Queries, settings: TrainingSettings) -> None:
-        self._queries = queries
-        self._k = settings.select_k
-        self._metric = METRICS.get(settings.select_metric)()
-
-    def value(self, model: Model) -> float | None:
-        """Mean of the metric over the valid queries; None where there are none."""
-        if not len(self._queries):
-            return None
-        ranked_QK = rank(model, self._queries, self._k)
-        nothing_I = np.zeros(model.shape.num_items, dtype=bool)
-        answers = Answers(ranked_QK, self._queries.relevant, nothing_I)
-        return measure(answers, [self._metric], [self._k])[0].value
-
-
-@dataclass(eq=False)
-class _Best:
-    """The best weights so far, in one set of buffers."""
-
-    model: Model
-    epoch: int | None = None
-    num_waited: int = 0
-    curve: list[float] = field(default_factory=list)
-    _kept: dict[str, Tensor] = field(default_factory=dict)
-    _is_current: bool = True
-
-    def offer(self, epoch: int, value: float, is_last: bool) -> None:
-        """Keep the weights of the model as they are now if ``value`` is above all before."""
-        gains = self.epoch is None or value > self.curve[self.epoch]
-        self.curve.append(value)
-        self.num_waited = 0 if gains else self.num_waited + 1
-        self._is_current = gains
-        if gains:
-            self.epoch = epoch
-            if not is_last:
-                self._keep()
-
-    def restore(self) -> None:
-        """Put the best weights into the model."""
-        if not self._is_current:
-            self._copy(self._kept, self.model.state_dict())
-
-    def _keep(self) -> None:
-        now = self.model.state_dict()
-        if not self._kept:
-            self._kept = {name: torch.empty_like(value) for name, value in now.items()}
-        self._copy(now, self._kept)
-
-    def _copy(self, source: dict[str, Tensor], target: dict[str, Tensor]) -> None:
-        with torch.no_grad():
-            for name, value in source.items():
-                target[name].copy_(value)
-
-
 def _check_weights(model: Model) -> None:
     bad = [
         name for name, weight in model.named_parameters() if not weight.detach().sum().isfinite()
     ]
     if bad:
         raise TrainingError(f"training left weights of model '{model.name}' not finite: {bad}")
-
-
-def _edges(interactions: Interactions, split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
-    inside = split.select(interactions, Part.TRAIN)
-    columns = (interactions.user[inside], interactions.item[inside])
-    user_E, item_E = (torch.as_tensor(c.astype(np.int64), device=device) for c in columns)
-    return user_E, item_E
 
 
 def _drops(module: nn.Module) -> bool:

@@ -13,6 +13,7 @@ from erase_ray.models._block_table import BlockTable
 
 BETAS = (0.9, 0.999)
 EPS = 1e-8
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
 class Adam:
@@ -30,31 +31,74 @@ class Adam:
     """
 
     def __init__(self, model: Model, learning_rate: float, weight_decay: float = 0.0) -> None:
-        tables = [m for m in model.modules() if isinstance(m, BlockTable)]
-        tables = [table for table in tables if table.weight.requires_grad]
-        apart = {id(table.weight) for table in tables}
-        dense = [p for p in model.parameters() if p.requires_grad and id(p) not in apart]
-        self._blocks = [BlockAdam(table, learning_rate, weight_decay) for table in tables]
+        tables = {
+            name: module
+            for name, module in model.named_modules()
+            if isinstance(module, BlockTable) and module.weight.requires_grad
+        }
+        apart = {id(table.weight) for table in tables.values()}
+        self._weights = {
+            name: weight
+            for name, weight in model.named_parameters()
+            if weight.requires_grad and id(weight) not in apart
+        }
+        self._blocks = {
+            name: BlockAdam(table, learning_rate, weight_decay) for name, table in tables.items()
+        }
         self._dense = torch.optim.Adam(
-            dense, lr=learning_rate, betas=BETAS, eps=EPS, weight_decay=weight_decay, fused=True
+            self._weights.values(),
+            lr=learning_rate,
+            betas=BETAS,
+            eps=EPS,
+            weight_decay=weight_decay,
+            fused=True,
         )
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """Change the step size of the steps to come."""
+        for group in self._dense.param_groups:
+            group["lr"] = learning_rate
+        for block in self._blocks.values():
+            block.learning_rate = learning_rate
+
+    def state(self) -> dict[str, Tensor]:
+        """Moments and step counts by ``<parameter>/<part>``; those of the last step, not copies."""
+        tensors = {
+            f"{name}/{part}": value
+            for name, weight in self._weights.items()
+            for part, value in self._dense.state.get(weight, {}).items()
+        }
+        for name, block in self._blocks.items():
+            tensors |= {f"{name}/{part}": value for part, value in block.state().items()}
+        return tensors
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Go on from what :meth:`state` gave."""
+        for name, weight in self._weights.items():
+            parts = {part: state[f"{name}/{part}"] for part in MOMENTS if f"{name}/{part}" in state}
+            if parts:
+                self._dense.state[weight] = {
+                    k: v.clone().to(weight.device) for k, v in parts.items()
+                }
+        for name, block in self._blocks.items():
+            block.load({part: state[f"{name}/{part}"] for part in block.state()})
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
         self._dense.zero_grad(set_to_none=True)
-        for block in self._blocks:
+        for block in self._blocks.values():
             block.zero_grad()
 
     def step(self) -> None:
         """Move the parameters along the gradients of the last backward pass."""
         self._dense.step()
-        for block in self._blocks:
+        for block in self._blocks.values():
             block.step()
 
     def close(self) -> None:
         """Drop all gradients and give block tables their ordinary gradients back."""
         self.zero_grad()
-        for block in self._blocks:
+        for block in self._blocks.values():
             block.close()
 
 
@@ -67,7 +111,7 @@ class BlockAdam:
 
     def __init__(self, table: BlockTable, learning_rate: float, weight_decay: float) -> None:
         self._table = table
-        self._learning_rate = learning_rate
+        self.learning_rate = learning_rate
         self._weight_decay = weight_decay
         self._num_steps = 0
         self._moments = _untouched_zeros(table.weight)
@@ -91,6 +135,22 @@ class BlockAdam:
                 grad = grad.add(values, alpha=self._weight_decay)
             weight.index_copy_(0, flat, self._moved(flat, values, grad))
 
+    def state(self) -> dict[str, Tensor]:
+        """Number of steps, and the moments of the entries that were ever read."""
+        touched = self._moments.nonzero().flatten()
+        return {
+            "step": torch.tensor(self._num_steps),
+            "entry": touched,
+            "moments": torch.view_as_real(self._moments[touched]),
+        }
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Go on from what :meth:`state` gave."""
+        self._num_steps = int(state["step"])
+        device = self._moments.device
+        moments = torch.view_as_complex(state["moments"].to(device).contiguous())
+        self._moments[state["entry"].to(device)] = moments
+
     def close(self) -> None:
         """End the lending; the moments are of no use afterwards."""
         self._table.lend(False)
@@ -103,7 +163,7 @@ class BlockAdam:
         self._moments.index_copy_(0, flat, pair)
         correct_1, correct_2 = (1 - beta**self._num_steps for beta in BETAS)
         spread = second.sqrt().mul_(correct_2**-0.5).add_(EPS)
-        return values.addcdiv(first, spread, value=-self._learning_rate / correct_1)
+        return values.addcdiv(first, spread, value=-self.learning_rate / correct_1)
 
 
 def _untouched_zeros(weight: Tensor) -> Tensor:

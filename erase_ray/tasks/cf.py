@@ -1,5 +1,6 @@
 """Collaborative filtering: a user and an item, no order."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -14,9 +15,10 @@ from erase_ray.data.split import Part, Split, ratio_marks
 from erase_ray.tasks._arrays import find, on_device
 from erase_ray.tasks._base import TASKS, Cut, Examples, Queries, Task
 from erase_ray.tasks._batches import PairBatch
+from erase_ray.tasks._negatives import Taken
 
-NUM_ATTEMPTS = 100
-"""Draws of a negative before one that the user has is kept (users who have nearly everything)."""
+DRAWN_AT_ONCE = 1 << 20
+"""Negatives that are drawn together for several batches."""
 _TARGET = seeds.derive(0, "fingerprint", "target")
 
 
@@ -28,16 +30,14 @@ class PairExamples(Examples):
         rows: Row id, shape ``(N,)``.
         users: Shape ``(N,)``.
         items: Shape ``(N,)``; None for queries, which have no target.
-        taken: Sorted ``user * num_items + item`` of the training rows, which are no negatives.
-        num_items: Size of the catalogue.
+        taken: Items that each user has a training row of, which are no negatives.
     """
 
     draws_negatives: ClassVar[bool] = True
     rows: Tensor
     users: Tensor
     items: Tensor | None
-    taken: Tensor
-    num_items: int
+    taken: Taken
 
     def take(self, index: Tensor) -> "PairExamples":
         """The examples at the given positions; what is no negative stays the same."""
@@ -48,7 +48,16 @@ class PairExamples(Examples):
         """Users, their items and one negative each."""
         assert self.items is not None
         user_B = self.users[index]
-        return PairBatch(user_B, self.items[index], self._negatives(user_B, self.rows[index], seed))
+        negative_B = self.taken.negatives(user_B, self.rows[index], seed)
+        return PairBatch(user_B, self.items[index], negative_B)
+
+    def batches(self, order: Tensor, size: int, seed: int) -> Iterator[PairBatch]:
+        """The same batches, with negatives drawn for many of them at once."""
+        for index in order.split(max(DRAWN_AT_ONCE // size, 1) * size):
+            drawn = self.batch(index, seed)
+            columns = (drawn.user_B, drawn.item_B, drawn.negative_B)
+            parts = (column.split(size) for column in columns if column is not None)
+            yield from map(PairBatch, *parts)
 
     def inputs(self, index: Tensor) -> PairBatch:
         """Users alone."""
@@ -64,24 +73,6 @@ class PairExamples(Examples):
             return torch.zeros_like(self.rows, dtype=torch.bool)
         return items_I[self.items]
 
-    def _negatives(self, user_B: Tensor, row_B: Tensor, seed: int) -> Tensor:
-        """Items that are uniform among those the user has no training row of."""
-        negative_B = torch.zeros_like(row_B)
-        open_positions = torch.arange(len(row_B), device=row_B.device)
-        for attempt in range(NUM_ATTEMPTS):
-            attempt_seed = seeds.derive(seed, "negative", attempt)
-            drawn = seeds.below(self.num_items, attempt_seed, row_B[open_positions])
-            negative_B[open_positions] = drawn
-            open_positions = open_positions[self._is_taken(user_B[open_positions], drawn)]
-            if not len(open_positions):
-                break
-        return negative_B
-
-    def _is_taken(self, user_B: Tensor, item_B: Tensor) -> Tensor:
-        key_B = user_B * self.num_items + item_B
-        place_B = torch.searchsorted(self.taken, key_B).clamp_(max=len(self.taken) - 1)
-        return self.taken[place_B] == key_B
-
 
 @TASKS.register
 class Cf(Task):
@@ -96,13 +87,12 @@ class Cf(Task):
         train_R = split.select(interactions, Part.TRAIN)
         user_N = interactions.user[train_R].astype(np.int64)
         item_N = interactions.item[train_R].astype(np.int64)
-        keys = np.sort(user_N * interactions.num_items + item_N)
+        keys = np.unique(user_N * interactions.num_items + item_N)
         return PairExamples(
             rows=on_device(interactions.row[train_R], cut.device),
             users=on_device(user_N, cut.device),
             items=on_device(item_N, cut.device),
-            taken=on_device(keys, cut.device),
-            num_items=interactions.num_items,
+            taken=Taken(on_device(keys, cut.device), interactions.num_items),
         )
 
     def queries(self, interactions: Interactions, split: Split, part: Part, cut: Cut) -> Queries:
@@ -138,8 +128,7 @@ def _asking(
         rows=on_device(row_Q, cut.device),
         users=on_device(user_Q, cut.device),
         items=None,
-        taken=torch.zeros(0, dtype=torch.int64, device=cut.device),
-        num_items=interactions.num_items,
+        taken=Taken(on_device(np.zeros(0), cut.device), interactions.num_items),
     )
 
 

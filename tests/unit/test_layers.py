@@ -12,7 +12,7 @@ LAYERS = [
     {"report"},
     {"experiment"},
     {"methods"},
-    {"training", "evaluation", "audits"},
+    {"training", "selection", "checkpoints", "evaluation", "audits"},
     {"models", "tasks", "scenarios", "metrics"},
     {"datasets", "data"},
     {"settings", "registry", "seeds", "errors", "log"},

@@ -77,11 +77,40 @@ def recall(ranked, queries, num_items):
     return METRICS.get("recall")().per_query(answers, ranked.shape[1]).mean()
 
 
-class Popularity(nn.Module):
+class Counter(Model):
+    """A model with one weight, which Adam moves by the step size in every step."""
+
+    task = "cf"
+    name = "counter"
+
+    def __init__(self, shape):
+        super().__init__(self.Settings(), shape)
+        self.weight = nn.Parameter(torch.zeros(()))
+        self.num_prepared = 0
+
+    def reset(self, generator):
+        nn.init.zeros_(self.weight)
+
+    def prepare(self, examples):
+        self.num_prepared += 1
+
+    def loss(self, batch):
+        assert self.training
+        return self.weight.expand(len(batch))
+
+    def scores(self, batch):
+        assert not self.training
+        return torch.zeros(len(batch), self.shape.num_items)
+
+    def head_parameters(self):
+        return {}
+
+
+class Popularity(Counter):
     """Scores an item by how many training rows it has."""
 
     def __init__(self, interactions, split):
-        super().__init__()
+        super().__init__(Shape(interactions.num_users, interactions.num_items))
         items = interactions.item[split.select(interactions, Part.TRAIN)]
         self.count_I = torch.from_numpy(np.bincount(items, minlength=interactions.num_items))
 
@@ -173,35 +202,6 @@ def test_without_a_row_the_others_keep_order_and_negatives(monkeypatch):
     # the item of the deleted row may now be drawn for its user, which replaces a later attempt
     differing = [new for old, new in zip(expected, rest, strict=True) if old != new]
     assert all((user, negative) == gone for user, _, negative in differing)
-
-
-class Counter(Model):
-    """A model with one weight, which Adam moves by the step size in every step."""
-
-    task = "cf"
-    name = "counter"
-
-    def __init__(self, shape):
-        super().__init__(self.Settings(), shape)
-        self.weight = nn.Parameter(torch.zeros(()))
-        self.num_prepared = 0
-
-    def reset(self, generator):
-        nn.init.zeros_(self.weight)
-
-    def prepare(self, examples):
-        self.num_prepared += 1
-
-    def loss(self, batch):
-        assert self.training
-        return self.weight.expand(len(batch))
-
-    def scores(self, batch):
-        assert not self.training
-        return torch.zeros(len(batch), self.shape.num_items)
-
-    def head_parameters(self):
-        return {}
 
 
 def scripted(monkeypatch, values, **changes):

@@ -1,0 +1,81 @@
+"""Which epoch of a training run is the best, and its weights."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from erase_ray.evaluation import measure, rank
+from erase_ray.metrics import METRICS, Answers
+from erase_ray.models import Model, TrainingSettings
+from erase_ray.tasks import Queries
+
+
+class Judge:
+    """The value that picks the best epoch."""
+
+    def __init__(self, queries: Queries, settings: TrainingSettings) -> None:
+        self._queries = queries
+        self._k = settings.select_k
+        self._metric = METRICS.get(settings.select_metric)()
+
+    def value(self, model: Model) -> float | None:
+        """Mean of the metric over the valid queries; None where there are none."""
+        if not len(self._queries):
+            return None
+        ranked_QK = rank(model, self._queries, self._k)
+        nothing_I = np.zeros(model.shape.num_items, dtype=bool)
+        answers = Answers(ranked_QK, self._queries.relevant, nothing_I)
+        return measure(answers, [self._metric], [self._k])[0].value
+
+
+@dataclass(eq=False)
+class Best:
+    """The best weights so far, in one set of buffers; best is the first of the highest."""
+
+    model: Model
+    epoch: int | None = None
+    num_waited: int = 0
+    curve: list[float] = field(default_factory=list)
+    kept: dict[str, Tensor] = field(default_factory=dict)
+    _is_current: bool = True
+
+    def offer(self, epoch: int, value: float, is_last: bool) -> None:
+        """Keep the weights of the model as they are now if ``value`` is above all before."""
+        gains = self.epoch is None or value > self.curve[self.epoch]
+        self.curve.append(value)
+        self.num_waited = 0 if gains else self.num_waited + 1
+        self._is_current = gains
+        if gains:
+            self.epoch = epoch
+            if not is_last:
+                self._keep()
+
+    def restore(self) -> None:
+        """Put the best weights into the model."""
+        if not self._is_current:
+            self._copy(self.kept, self.model.state_dict())
+
+    def resume(self, curve: list[float], kept: dict[str, Tensor]) -> None:
+        """Go on after these values with these best weights."""
+        for epoch, value in enumerate(curve):
+            if self.epoch is None or value > curve[self.epoch]:
+                self.epoch = epoch
+        self.curve = list(curve)
+        self.num_waited = len(curve) - 1 - self.epoch if self.epoch is not None else 0
+        self._is_current = not self.num_waited
+        if curve:
+            self._keep()
+            self._copy(kept, self.kept)
+
+    def _keep(self) -> None:
+        now = self.model.state_dict()
+        if not self.kept:
+            self.kept = {name: torch.empty_like(value) for name, value in now.items()}
+        self._copy(now, self.kept)
+
+    def _copy(self, source: dict[str, Tensor], target: dict[str, Tensor]) -> None:
+        with torch.no_grad():
+            for name, value in source.items():
+                target[name].copy_(value)
