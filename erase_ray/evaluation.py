@@ -17,6 +17,10 @@ from erase_ray.tasks import Queries
 
 NOTHING = float("-inf")
 """The score of what must not be ranked."""
+BLOCK_BYTES = 1 << 28
+"""Scores of one block of queries; ranking takes about three times that."""
+BLOCK_SIZES = (16, 4096)
+"""Fewest and most queries of a block."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Measured:
     n: int
 
 
-def rank(model: Model, queries: Queries, k: int, block_size: int = 512) -> np.ndarray:
+def rank(model: Model, queries: Queries, k: int, block_size: int = 0) -> np.ndarray:
     """The k best items for each query, best first; of equal scores the lower item id is better.
 
     Masked items, and items whose score is minus infinity, are not ranked.
@@ -49,7 +53,9 @@ def rank(model: Model, queries: Queries, k: int, block_size: int = 512) -> np.nd
         model: In any mode; it is in that mode again afterwards.
         queries: May be none.
         k: Length of the lists.
-        block_size: Queries that are scored at once; no influence on the order of equal scores.
+        block_size: Queries that are scored at once; 0 takes what fits :data:`BLOCK_BYTES`. No
+            influence on the order of equal scores, but products of other sizes may be added up in
+            another order, which can move a score by its last bits.
 
     Returns:
         Item ids, int32, shape ``(Q, k)``; -1 where fewer than k items can be ranked.
@@ -57,6 +63,7 @@ def rank(model: Model, queries: Queries, k: int, block_size: int = 512) -> np.nd
     Raises:
         TrainingError: A score is not a number.
     """
+    block_size = block_size or default_block(model.shape.num_items)
     ranked_QK = np.full((len(queries), k), -1, np.int32)
     with _evaluating(model), torch.inference_mode(), model.scoring():
         for start in range(0, len(queries), block_size):
@@ -67,6 +74,12 @@ def rank(model: Model, queries: Queries, k: int, block_size: int = 512) -> np.nd
             best_BK = top(_masked(scores_BI, queries.masked.take(start, stop)), k)
             ranked_QK[start:stop] = best_BK.cpu().numpy()
     return ranked_QK
+
+
+def default_block(num_items: int) -> int:
+    """Queries of a block."""
+    fewest, most = BLOCK_SIZES
+    return min(max(BLOCK_BYTES // (4 * max(num_items, 1)), fewest), most)
 
 
 def top(scores_BI: Tensor, k: int) -> Tensor:
@@ -114,6 +127,8 @@ def _masked(scores_BI: Tensor, masked: Csr) -> Tensor:
 
 
 def _check(scores_BI: Tensor, model: Model, start: int) -> None:
+    if not scores_BI.sum().isnan():
+        return
     is_nan_B = scores_BI.isnan().any(1)
     if is_nan_B.any():
         first = start + int(is_nan_B.nonzero()[0])

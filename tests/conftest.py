@@ -13,7 +13,7 @@ from erase_ray.data.prepared import Prepared
 from erase_ray.datasets import DATASETS, Scratch
 from erase_ray.models import MODELS, Model, Shape, TrainingSettings
 from erase_ray.tasks import TASKS, Cut
-from erase_ray.training import train
+from erase_ray.training import train, training_edges
 
 torch.set_num_threads(1)
 # shared machines stall: a slow example is no failure, and a run must not differ from the last
@@ -65,10 +65,17 @@ def data(model_name) -> Prepared:
 
 @pytest.fixture
 def model(model_name, data) -> Model:
-    """A fresh copy of the briefly trained model."""
+    """A fresh copy of the briefly trained model, with its edges if it has any."""
     fresh = make_model(model_name, data)
     fresh.load_state_dict(trained_weights(model_name))
+    set_edges(fresh, data)
     return fresh
+
+
+def set_edges(model: Model, data: Prepared) -> None:
+    """Give a graph model the training edges of ``data``."""
+    if model.has_edges:
+        model.set_edges(*training_edges(data.interactions, data.split, CPU))
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -80,6 +80,8 @@ class ChainRunner:
         num_forget, num_cleaned = len(request.forget), len(request.cleaned)
         ready = time.perf_counter()
         outcome, step_norm = attempt(self.method, self.model, request)
+        if self.model.has_edges and self.method.needs_base:
+            self.model.drop_edges(*request.edges)
         done = time.perf_counter()
         self.training_size += num_cleaned - num_forget
         return {
@@ -124,13 +126,14 @@ def attempt(method: Method, model: Model, request: Request) -> tuple[Outcome, fl
     """
     changes = method.changes(model)
     before = {name: weight.detach().clone() for name, weight in changes.items()}
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     with _only_trainable(model, changes):
         outcome = method.forget(model, request)
     _synchronise(request.device)
     if outcome.status == "applied" and not _finite(changes):
         outcome = replace(outcome, status="non_finite", reason="the step made weights not finite")
     if outcome.status != "applied":
-        _restore(changes, before)
+        _restore(changes | dict(model.named_buffers()), before | buffers)
         return outcome, 0.0
     return outcome, _distance(changes, before)
 
@@ -159,7 +162,7 @@ def _finite(weights: dict[str, nn.Parameter]) -> bool:
 
 
 @torch.no_grad()
-def _restore(weights: dict[str, nn.Parameter], before: dict[str, Tensor]) -> None:
+def _restore(weights: Mapping[str, Tensor], before: dict[str, Tensor]) -> None:
     for name, weight in weights.items():
         weight.copy_(before[name])
 

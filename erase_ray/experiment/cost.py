@@ -14,6 +14,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from erase_ray.datasets import DATASETS
+from erase_ray.evaluation import default_block
 from erase_ray.experiment.cell import NO_METHOD, Cell, Part
 from erase_ray.experiment.results import BASE
 from erase_ray.methods import METHODS
@@ -44,8 +45,6 @@ PROCESS_MB = 700
 """A worker with torch loaded."""
 BYTES_PER_ROW = 100
 """An interaction in memory, with the examples made from it."""
-SCORE_BLOCK = 512
-"""Queries that are ranked at once."""
 GPU_MB = 16_000
 """Memory of the GPU that several small cells may share."""
 TRAINING_COPIES = 4
@@ -103,7 +102,7 @@ class CostModel:
             seconds += requests * SECONDS_PER_REQUEST.get(task, SLOW_REQUEST)
             kept = measured = NUM_MARKS
         seconds += measured * queries * items * SECONDS_PER_SCORE
-        memory = copies * weights + rows * BYTES_PER_ROW + 3 * 4 * SCORE_BLOCK * items
+        memory = copies * weights + rows * BYTES_PER_ROW + 3 * 4 * default_block(items) * items
         memory_mb = PROCESS_MB + memory // 2**20
         share = next((s for s in (0.125, 0.25, 0.5) if memory_mb <= s * GPU_MB), 1.0)
         stored = kept * weights + measured * queries * RANKED_BYTES

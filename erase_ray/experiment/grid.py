@@ -63,6 +63,8 @@ def expand(blocks: list[Block]) -> list[Cell]:
     faults = _Faults()
     axes = [_Axes.resolve(block, faults) for block in blocks]
     faults.report()
+    for axis in axes:
+        _note_baselines(axis, faults)
     pairs = [_pairs(axis, faults) for axis in axes]
     faults.report()
     return [cell for axis, some in zip(axes, pairs, strict=True) for cell in _combine(axis, some)]
@@ -168,6 +170,18 @@ def _model(
         faults.note(str(error))
         return None
     return (part, training, kind.task) if part else None
+
+
+def _note_baselines(axes: _Axes, faults: _Faults) -> None:
+    """Baselines have no weights that a method could edit."""
+    editing = [part.name for part, marks in axes.methods if marks == (None,)]
+    editing = [name for name in editing if name != ORIGINAL]
+    counted = [part.name for part, *_ in axes.models if not MODELS.get(part.name).learns]
+    if editing and counted:
+        faults.note(
+            f"no weights to forget from in {', '.join(counted)}: put baselines into a block whose "
+            f"methods are {ORIGINAL} and retrain, without {', '.join(editing)}"
+        )
 
 
 _Pair = tuple[Part, Part, TrainingSettings]

@@ -17,6 +17,7 @@ from erase_ray.experiment.store import Store
 from erase_ray.models import Model, Shape
 from erase_ray.scenarios import Chain, Scenario
 from erase_ray.tasks import TASKS, Cut, Queries, Task
+from erase_ray.training import training_edges
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +89,8 @@ class Setting:
         base = store.manifest(self.cell.base.key)
         model = self.fresh_model()
         model.load_state_dict(store.get_weights(base["weights"]["0"]))
+        if model.has_edges:
+            model.set_edges(*training_edges(self.interactions, self.split, self.device))
         return model
 
     def cut(self, model: Model) -> Cut:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from erase_ray import seeds
 from erase_ray.data.interactions import Interactions
-from erase_ray.data.split import Split
+from erase_ray.data.split import Part, Split
 from erase_ray.models import Model
 from erase_ray.scenarios import RequestSpec
 from erase_ray.tasks import Cut, Examples, Task
@@ -106,6 +106,21 @@ class Request:
         marked_I = torch.zeros(self.world.num_items, dtype=torch.bool, device=self.device)
         marked_I[self.items] = True
         return marked_I
+
+    @cached_property
+    def edges(self) -> tuple[Tensor, Tensor]:
+        """User and item of the training rows to forget, int64, shape ``(E,)`` each.
+
+        A model with edges still has them while the request is served. Afterwards the chain drops
+        them, whatever the outcome: nothing is computed from forgotten rows any more.
+        """
+        table, positions = self.world.interactions, self._positions
+        train = positions[self.world.split.of(table)[positions] == Part.TRAIN]
+        user_E, item_E = (
+            torch.as_tensor(column[train].astype(np.int64), device=self.device)
+            for column in (table.user, table.item)
+        )
+        return user_E, item_E
 
     @cached_property
     def users(self) -> Tensor:

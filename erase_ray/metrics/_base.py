@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -28,11 +29,18 @@ class Answers:
 
     def hits(self, k: int) -> np.ndarray:
         """bool, shape ``(Q, k)``: True where the item at that rank is relevant."""
+        return self._hits_QK[:, :k]
+
+    @cached_property
+    def _hits_QK(self) -> np.ndarray:
         width = np.int64(max(len(self.items_I), 1))
-        keys = self.relevant.owners * width + self.relevant.values
-        ranked = self.ranked_QK[:, :k].astype(np.int64)
+        keys = np.sort(self.relevant.owners * width + self.relevant.values)
+        if not len(keys):
+            return np.zeros(self.ranked_QK.shape, bool)
+        ranked = self.ranked_QK.astype(np.int64)
         found = np.arange(len(ranked), dtype=np.int64)[:, None] * width + ranked
-        return np.isin(found, keys) & (ranked >= 0)
+        place = np.searchsorted(keys, found).clip(max=len(keys) - 1)
+        return (keys[place] == found) & (ranked >= 0)
 
 
 class Metric(ABC):

@@ -8,11 +8,14 @@ from erase_ray.data.split import Part
 from erase_ray.experiment.chain import attempt
 from erase_ray.methods import METHODS, Request
 from erase_ray.methods._request import World
+from erase_ray.models import MODELS
 from erase_ray.scenarios import RequestSpec
 from erase_ray.tasks import TASKS, Cut
 from erase_ray.training import train
-from tests.conftest import CPU, trained_weights
+from tests.conftest import CPU, set_edges, trained_weights
 
+LEARNING = [name for name in MODELS.names() if MODELS.get(name).learns]
+pytestmark = pytest.mark.parametrize("model_name", LEARNING, indirect=True)
 IN_CHAIN = [name for name in METHODS.names() if METHODS.get(name).needs_base]
 
 
@@ -79,6 +82,7 @@ def test_is_a_function_of_model_request_and_seed(
     after = []
     for _ in range(2):
         model.load_state_dict(trained_weights(model_name))
+        set_edges(model, data)
         torch.rand(3)
         attempt(method, model, make_request(model, data, examples, rows))
         after.append({name: value.clone() for name, value in model.named_parameters()})

@@ -15,6 +15,7 @@ from erase_ray.evaluation import Measured, measure, rank, top
 from erase_ray.metrics import Answers, Metric
 from erase_ray.models import Model, Shape
 from erase_ray.tasks import Queries
+from erase_ray.tasks._negatives import Taken
 from erase_ray.tasks.cf import PairExamples
 
 
@@ -49,7 +50,7 @@ def queries(num_users: int, num_items: int, masked: list[list[int]] | None = Non
     lists = masked or [[]] * num_users
     sizes = [len(items) for items in lists]
     csr = Csr(np.r_[0, np.cumsum(sizes)], np.array([i for one in lists for i in one], np.int32))
-    inputs = PairExamples(users, users, None, nothing, num_items)
+    inputs = PairExamples(users, users, None, Taken(nothing, num_items))
     return Queries(inputs, Csr.empty(num_users), csr)
 
 
