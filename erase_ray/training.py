@@ -142,7 +142,10 @@ class _Run:
     def epochs(self, examples: Examples) -> dict[str, Any]:
         """Run them all; losses and values by the names of :class:`TrainingRecord`."""
         settings = self.settings
-        adam = Adam(self.model, settings.learning_rate, settings.weight_decay)
+        betas = (settings.beta_1, settings.beta_2)
+        adam = Adam(
+            self.model, settings.learning_rate, settings.weight_decay, betas, settings.epsilon
+        )
         best, losses = Best(self.model), []
         identity = self._identity(examples) if self.checkpoint else {}
         with closing(adam):

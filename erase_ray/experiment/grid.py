@@ -14,6 +14,7 @@ from erase_ray.experiment.results import ORIGINAL
 from erase_ray.experiment.select import select
 from erase_ray.methods import METHODS
 from erase_ray.models import MODELS, TrainingSettings
+from erase_ray.models._presets import preset
 from erase_ray.registry import Registry
 from erase_ray.scenarios import SCENARIOS
 from erase_ray.scenarios._base import NUM_MARKS
@@ -159,12 +160,18 @@ def _method(choice: Choice, faults: _Faults) -> tuple[Part, tuple[int | None, ..
 def _model(
     choice: Choice, block: Block, faults: _Faults
 ) -> tuple[Part, TrainingSettings, str] | None:
-    part = faults.part(MODELS, choice)
+    try:
+        chosen = preset(block.preset, choice.name)
+    except SettingsError as error:
+        faults.note(str(error))
+        return None
+    settings = chosen.settings | choice.settings
+    part = faults.part(MODELS, Choice(name=choice.name, settings=settings))
     if choice.name not in MODELS.names():
         return None
     kind = MODELS.get(choice.name)
     try:
-        values = kind.training.model_dump() | block.training
+        values = kind.training.model_dump() | chosen.training | block.training
         training = checked(TrainingSettings, values, "training")
     except SettingsError as error:
         faults.note(str(error))

@@ -11,6 +11,7 @@ from erase_ray.experiment._hints import hint
 from erase_ray.experiment.results import ORIGINAL
 from erase_ray.methods import METHODS
 from erase_ray.models import TrainingSettings
+from erase_ray.models._presets import DEFAULT
 from erase_ray.settings import Frozen, checked, parse_assignment, read_yaml
 
 ALL = "all"
@@ -68,8 +69,10 @@ class Block(Frozen):
     scenarios: Choices
     methods: Annotated[list[Choice], BeforeValidator(_methods)]
     seeds: Annotated[list[int], BeforeValidator(_several), Field(min_length=1)]
+    preset: str = DEFAULT
+    """Settings of the models, by a name in models/presets.yaml."""
     training: dict[str, Any] = {}
-    """What differs from the models' own training settings."""
+    """What differs from the preset's training settings."""
 
 
 class Machine(Frozen):

@@ -28,9 +28,18 @@ class Adam:
         model: The model; parameters that do not require a gradient now are left out.
         learning_rate: Step size.
         weight_decay: L2 penalty that is added to the gradient.
+        betas: Decay of the two moments.
+        eps: Added to the root of the second.
     """
 
-    def __init__(self, model: Model, learning_rate: float, weight_decay: float = 0.0) -> None:
+    def __init__(
+        self,
+        model: Model,
+        learning_rate: float,
+        weight_decay: float = 0.0,
+        betas: tuple[float, float] = BETAS,
+        eps: float = EPS,
+    ) -> None:
         tables = {
             name: module
             for name, module in model.named_modules()
@@ -43,13 +52,14 @@ class Adam:
             if weight.requires_grad and id(weight) not in apart
         }
         self._blocks = {
-            name: BlockAdam(table, learning_rate, weight_decay) for name, table in tables.items()
+            name: BlockAdam(table, learning_rate, weight_decay, betas, eps)
+            for name, table in tables.items()
         }
         self._dense = torch.optim.Adam(
             self._weights.values(),
             lr=learning_rate,
-            betas=BETAS,
-            eps=EPS,
+            betas=betas,
+            eps=eps,
             weight_decay=weight_decay,
             fused=True,
         )
@@ -109,8 +119,16 @@ class BlockAdam:
     memory, not three. Pages that are never touched are never allocated.
     """
 
-    def __init__(self, table: BlockTable, learning_rate: float, weight_decay: float) -> None:
+    def __init__(
+        self,
+        table: BlockTable,
+        learning_rate: float,
+        weight_decay: float,
+        betas: tuple[float, float],
+        eps: float,
+    ) -> None:
         self._table = table
+        self._betas, self._eps = betas, eps
         self.learning_rate = learning_rate
         self._weight_decay = weight_decay
         self._num_steps = 0
@@ -158,11 +176,12 @@ class BlockAdam:
     def _moved(self, flat: Tensor, values: Tensor, grad: Tensor) -> Tensor:
         pair = self._moments.index_select(0, flat)
         first, second = torch.view_as_real(pair).unbind(1)
-        first.lerp_(grad, 1 - BETAS[0])
-        second.mul_(BETAS[1]).addcmul_(grad, grad, value=1 - BETAS[1])
+        beta_1, beta_2 = self._betas
+        first.lerp_(grad, 1 - beta_1)
+        second.mul_(beta_2).addcmul_(grad, grad, value=1 - beta_2)
         self._moments.index_copy_(0, flat, pair)
-        correct_1, correct_2 = (1 - beta**self._num_steps for beta in BETAS)
-        spread = second.sqrt().mul_(correct_2**-0.5).add_(EPS)
+        correct_1, correct_2 = (1 - beta**self._num_steps for beta in self._betas)
+        spread = second.sqrt().mul_(correct_2**-0.5).add_(self._eps)
         return values.addcdiv(first, spread, value=-self.learning_rate / correct_1)
 
 

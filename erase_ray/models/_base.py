@@ -27,6 +27,12 @@ class TrainingSettings(Frozen):
     """Adam's step size."""
     weight_decay: float = Field(default=0.0, ge=0)
     """L2 penalty that Adam adds to the gradient."""
+    beta_1: float = Field(default=0.9, ge=0, lt=1)
+    """Decay of Adam's mean of gradients."""
+    beta_2: float = Field(default=0.999, ge=0, lt=1)
+    """Decay of Adam's mean of squared gradients."""
+    epsilon: float = Field(default=1e-8, gt=0)
+    """What Adam adds to the root of the latter."""
     decay_every: int = Field(default=0, ge=0)
     """Epochs after which the step size is multiplied by ``decay_factor``, again and again; 0:
     never."""

@@ -48,8 +48,8 @@ BATCHES = [
 ]
 
 
-def trained(model, batches, weight_decay=0.0):
-    optimizer = Adam(model, 0.05, weight_decay)
+def trained(model, batches, weight_decay=0.0, eps=_adam.EPS):
+    optimizer = Adam(model, 0.05, weight_decay, eps=eps)
     for batch in batches:
         optimizer.zero_grad()
         model.loss(batch).mean().backward()
@@ -66,10 +66,9 @@ def touched(batch):
     return mask
 
 
-def test_equals_torch_sparse_adam_over_several_users(monkeypatch):
+def test_equals_torch_sparse_adam_over_several_users():
     # torch adds epsilon before the bias correction there, and after it in dense Adam, as we do
-    monkeypatch.setattr(_adam, "EPS", 1e-30)
-    model = trained(Pairs().double(), BATCHES)
+    model = trained(Pairs().double(), BATCHES, eps=1e-30)
     reference = Pairs().double()
     flat = nn.Parameter(reference.table.weight.detach().clone().view(-1, 1))
     sparse = torch.optim.SparseAdam([flat], lr=0.05, eps=1e-30)
