@@ -110,3 +110,18 @@ def test_cleaned_session_examples_have_no_forgotten_item_in_their_history():
 def test_marks_are_quarters_rounded_up(n, marks):
     specs = tuple(RequestSpec(i, np.array([i]), np.array([i])) for i in range(n))
     assert Chain(specs, np.arange(n), np.ones(1, bool)).marks == marks
+
+
+@pytest.mark.parametrize(("status", "number"), [("skipped", 1.0), ("applied", float("nan"))])
+def test_buffers_are_undone_with_the_weights(status, number, request_made):
+    class Counting(Scribble):
+        def forget(self, model, request):
+            model.num_seen.add_(1)
+            return super().forget(model, request)
+
+    model = make_model("bpr", planted("cf"))
+    model.register_buffer("num_seen", torch.zeros(()))
+    attempt(Counting(status, number), model, request_made)
+    assert model.num_seen == 0
+    attempt(Counting("applied"), model, request_made)
+    assert model.num_seen == 1

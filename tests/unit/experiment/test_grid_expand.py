@@ -205,3 +205,30 @@ def test_set_wins_over_a_block_and_keeps_its_other_settings(write):
 def test_set_errors(write, change, text):
     with pytest.raises(SettingsError, match=text):
         load_cells(write(GRID), assignments=[change])
+
+
+def test_a_preset_comes_before_what_the_block_says(write):
+    text = GRID.replace("models: [bpr]", "models: [lightgcn, {sgl: {num_layers: 2}}]")
+    cells = load_cells(write(text), assignments=["preset=reference"])
+    settings = {cell.model.name: cell.model.settings for cell in cells}
+    assert settings["lightgcn"]["penalty_form"] == settings["sgl"]["penalty_form"] == "norm"
+    assert settings["sgl"]["num_layers"] == 2
+    assert {cell.training.epochs for cell in cells} == {4}
+    assert load_cells(write(text))[0].model.settings["penalty_form"] == "squared"
+
+
+def test_an_unknown_preset_is_named(write):
+    with pytest.raises(GridError, match=r"there is no preset 'original'\. Known: benchmark, ref"):
+        load_cells(write(GRID), assignments=["preset=original"])
+
+
+def test_baselines_are_only_measured_and_retrained(write):
+    text = GRID.replace("models: [bpr]", "models: [bpr, pop, ease]")
+    expected = (
+        r"^no weights to forget from in pop, ease: put baselines into a block whose methods are "
+        r"original and retrain, without scif$"
+    )
+    with pytest.raises(GridError, match=expected):
+        load_cells(write(text))
+    cells = load_cells(write(text.replace(", scif", "")))
+    assert {cell.model.name for cell in cells} == {"bpr", "pop", "ease"}
