@@ -158,12 +158,12 @@ class Sets2Sets(Model):
         owner_M = batch.owner_K[batch.basket_M]
         place_H, count_H = torch.unique(owner_M * num_items + batch.item_M, return_counts=True)
         owner_H, item_H = place_H // num_items, place_H % num_items
-        share_H = (count_H / batch.num_baskets_B[owner_H]).to(logits_BI.dtype)
+        share_H = count_H.to(self.gate_bias.dtype) / batch.num_baskets_B[owner_H]
         sizes = torch.bincount(owner_H, minlength=len(batch)).tolist()
         pairs = zip(item_H.split(sizes), share_H.split(sizes), strict=True)
         energy_H = torch.cat([self.gate.block(item) @ share for item, share in pairs])
         gate_H = torch.sigmoid(energy_H + self.gate_bias[item_H])
-        flat = logits_BI.reshape(-1)
+        flat = logits_BI.to(gate_H.dtype).reshape(-1)  # under autocast they are half as wide
         mixed = flat.index_add(0, place_H, gate_H * (share_H - flat[place_H]))
         return mixed.view_as(logits_BI)
 
