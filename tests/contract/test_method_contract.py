@@ -123,5 +123,7 @@ def mean_loss(model, examples) -> float:
     draws = 32 if examples.draws_negatives else 1
     everyone = torch.arange(len(examples))
     with torch.no_grad():
-        losses = [model.loss(examples.batch(everyone, seed)).mean() for seed in range(99, 99 + draws)]
+        losses = [
+            model.loss(examples.batch(everyone, seed)).mean() for seed in range(99, 99 + draws)
+        ]
     return float(torch.stack(losses).mean())

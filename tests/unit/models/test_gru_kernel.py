@@ -3,10 +3,17 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
+from erase_ray.models import _gru
 from erase_ray.models._gru import PackedGru, plain_states
 from erase_ray.models._packing import Packing
 
 SIZES = [[1, 1, 1, 1], [3, 3, 3], [4, 3, 3, 1], [2]]
+
+
+@pytest.fixture(params=[1, 4, 512])
+def group(request, monkeypatch):
+    """Most rows of a group of several steps."""
+    monkeypatch.setattr(_gru, "_GROUP", request.param)
 
 
 def gru(bias, seed=0):
@@ -16,7 +23,7 @@ def gru(bias, seed=0):
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("sizes", SIZES)
-def test_states_and_gradients_are_those_of_torch(sizes, bias):
+def test_states_and_gradients_are_those_of_torch(sizes, bias, group):
     module = gru(bias)
     inputs = torch.randn(sum(sizes), 3, dtype=torch.float64, requires_grad=True)
     upstream = torch.randn(sum(sizes), 2, dtype=torch.float64)
@@ -63,6 +70,36 @@ def test_hessian_vector_product_with_some_weights_frozen():
     gates = nn.functional.linear(inputs, module.weight_ih_l0)
     plain = plain_states(gates, weight, torch.zeros(6, dtype=torch.float64), [2, 2, 1])
     torch.testing.assert_close(product(module.run(inputs, [2, 2, 1])), product(plain))
+
+
+def test_a_gradient_is_partial_where_inputs_are_made_from_a_weight():
+    module = gru(True)
+    weight = module.weight_hh_l0
+    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+    outer, inner, bias, inner_bias = (module.get_parameter(name) for name in names)
+
+    def grads(run):
+        """The gradient of the inputs flows on to the weight."""
+        inputs = weight[:, :1] * torch.ones(3, dtype=torch.float64)
+        total = run(inputs[:5]).square().sum()
+        (first,) = torch.autograd.grad(total, weight, create_graph=True)
+        return first, torch.autograd.grad(first.square().sum(), weight)[0]
+
+    ours = grads(lambda inputs: module.run(inputs, [2, 2, 1]))
+    plain = grads(
+        lambda inputs: plain_states(
+            nn.functional.linear(inputs, outer, bias), inner, inner_bias, [2, 2, 1]
+        )
+    )
+    torch.testing.assert_close(ours, plain)
+
+
+def test_under_autocast_the_recurrence_stays_float32():
+    module = gru(True).float()
+    inputs = torch.randn(5, 3)
+    exact = module.run(inputs, [2, 2, 1])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(module.run(inputs, [2, 2, 1]), exact)
 
 
 def test_packing_by_hand():

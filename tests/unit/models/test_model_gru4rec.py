@@ -46,6 +46,26 @@ def test_loss_is_cross_entropy_over_all_true_items():
     torch.testing.assert_close(model.loss(batch()), expected)
 
 
+def test_gradients_are_those_of_the_textbook():
+    model = make().double()
+    logits = torch.stack([textbook(model, window) for window in ([4, 1], [2, 6, 0, 5], [0])])
+    plain = nn.functional.cross_entropy(logits, batch().target_B)
+    weights = list(model.parameters())
+    theirs = torch.autograd.grad(plain, weights)
+    ours = torch.autograd.grad(model.loss(batch()).mean(), weights)
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-14)
+
+
+def test_autocast_keeps_float32_results():
+    model = make()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = model.loss(batch())
+    loss.sum().backward()
+    torch.testing.assert_close(loss, model.loss(batch()), rtol=0, atol=2e-2)
+    assert all(weight.grad.dtype == torch.float32 for weight in model.parameters())
+
+
 def test_what_stands_behind_the_length_means_nothing():
     model = make()
     other = batch().items_BL.clone()
