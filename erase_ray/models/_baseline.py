@@ -50,8 +50,9 @@ class Baseline(Model):
         """Nothing is drawn unless a subclass does."""
 
     def loss(self, batch: Any) -> Tensor:
-        """Zeros: nothing is trained; shape ``(B,)``."""
-        return torch.zeros(len(batch))
+        """Zeros on the device of the batch: nothing is trained; shape ``(B,)``."""
+        tensors = (value for value in vars(batch).values() if isinstance(value, Tensor))
+        return torch.zeros(len(batch), device=next(tensors).device)
 
     def head_parameters(self) -> dict[str, nn.Parameter]:
         """None."""

@@ -5,13 +5,14 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional
 
 from erase_ray.models import _init
 from erase_ray.models._base import MODELS, Model, Shape, TrainingSettings
+from erase_ray.models._cross_entropy import linear_cross_entropy
 from erase_ray.models._dropout import Dropout
 from erase_ray.models._gru import PackedGru
 from erase_ray.models._packing import Packing
+from erase_ray.models._tied import tied
 from erase_ray.settings import Frozen
 from erase_ray.tasks._batches import WindowBatch
 
@@ -28,6 +29,7 @@ class Gru4Rec(Model):
     """
 
     task = "session_based"
+    version = 2
     training: ClassVar[TrainingSettings] = TrainingSettings(
         epochs=100, batch_size=256, patience=10, select_metric="mrr", select_k=10
     )
@@ -69,11 +71,13 @@ class Gru4Rec(Model):
     def loss(self, batch: WindowBatch) -> Tensor:
         """Cross entropy of the target among all items, shape ``(B,)``."""
         assert batch.target_B is not None
-        return functional.cross_entropy(self.scores(batch), batch.target_B, reduction="none")
+        session_BD, table_ID = self._session(batch)
+        return linear_cross_entropy(session_BD, table_ID, batch.target_B)
 
     def scores(self, batch: WindowBatch) -> Tensor:
         """Logits of all items, shape ``(B, I)``."""
-        return self._session(batch) @ self.item_embedding.weight.T
+        session_BD, table_ID = self._session(batch)
+        return session_BD @ table_ID.T
 
     def head_parameters(self) -> dict[str, nn.Parameter]:
         """The item table, which is the output layer as well, and the dense layer."""
@@ -83,12 +87,15 @@ class Gru4Rec(Model):
         """The item table."""
         return self.pick("item_embedding.weight")
 
-    def _session(self, batch: WindowBatch) -> Tensor:
-        """The vector of each window, shape ``(B, D)``; only items before its end are read."""
+    def _session(self, batch: WindowBatch) -> tuple[Tensor, Tensor]:
+        """The vector of each window, shape ``(B, D)``, and the table to compare it with.
+
+        Only items before the end of a window are read.
+        """
         packing = Packing.of(batch.length_B, batch.sizes)
-        items_N = batch.items_BL[packing.sequence_N, packing.step_N]
-        inputs_ND = self.dropout(self.item_embedding(items_N))
-        states_NH = self.gru.run(inputs_ND, packing.sizes)
-        windows_B = torch.arange(len(batch), device=items_N.device)
+        item_N = batch.items_BL[packing.sequence_N, packing.step_N]
+        inputs_ND, table_ID = tied(self.item_embedding.weight, item_N)
+        states_NH = self.gru.run(self.dropout(inputs_ND), packing.sizes)
+        windows_B = torch.arange(len(batch), device=item_N.device)
         last_B = packing.place(windows_B, batch.length_B - 1)
-        return self.dense(states_NH[last_B])
+        return self.dense(states_NH.index_select(0, last_B)), table_ID
