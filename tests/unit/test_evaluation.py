@@ -105,6 +105,18 @@ def test_ties_over_a_large_catalogue():
     assert torch.equal(top(scores, 20), full)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_ties_of_any_sign_and_of_both_zeros(dtype):
+    draw = torch.Generator().manual_seed(1)
+    levels = torch.tensor([-2.5, -1.0, -0.0, 0.0, 1e-40, 3.0, math.inf, -math.inf], dtype=dtype)
+    scores = levels[torch.randint(0, len(levels), (60, 40), generator=draw)]
+    expected = [
+        slow_rank(row, [i for i, s in enumerate(row) if s == -math.inf], 30)
+        for row in scores.tolist()
+    ]
+    assert top(scores, 30).tolist() == expected
+
+
 def test_scores_that_the_model_keeps_are_not_touched():
     model = Fixed(torch.ones(2, 3))
     rank(model, queries(2, 3, [[0], [1]]), 2)
