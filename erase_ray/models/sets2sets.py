@@ -115,6 +115,8 @@ class Sets2Sets(Model):
 
     def _decode(self, batch: BasketBatch) -> Tensor:
         """The decoder's state, shape ``(B, D)``."""
+        if len(batch) == 1:
+            return self._decode_one(batch)
         num_B, owner_K = batch.num_baskets_B, batch.owner_K
         end_B = num_B.cumsum(0)
         step_K = torch.arange(len(owner_K), device=owner_K.device) - (end_B - num_B)[owner_K]
@@ -123,15 +125,27 @@ class Sets2Sets(Model):
         latest_BD = self._latest(batch, end_B - 1)
         share_K = self._attend(torch.cat([latest_BD, state_BD], 1), num_B)[owner_K, step_K]
         context_BD = _sums(share_K[:, None] * state_KD, owner_K, len(batch))
-        return self.decoder(
-            torch.relu(self.combine(torch.cat([latest_BD, context_BD], 1))), state_BD
-        )
+        return self._answer(latest_BD, context_BD, state_BD)
+
+    def _decode_one(self, batch: BasketBatch) -> Tensor:
+        """The same for one example, which is what training takes by default: fewer operations."""
+        num = len(batch.owner_K)
+        vectors_KD = _sums(self.encoder_embedding(batch.item_M), batch.basket_M, num)
+        state_KD = self.encoder.run(vectors_KD, [1] * num)
+        state_1D = state_KD[num - 1 :]
+        is_latest_1M = (batch.basket_M == num - 1)[None].to(state_KD.dtype)
+        latest_1D = is_latest_1M @ self.decoder_embedding(batch.item_M)
+        energy_1T = self.attention(torch.cat([latest_1D, state_1D], 1))[:, :num]
+        context_1D = torch.softmax(energy_1T, 1) @ state_KD
+        return self._answer(latest_1D, context_1D, state_1D)
+
+    def _answer(self, latest_BD: Tensor, context_BD: Tensor, state_BD: Tensor) -> Tensor:
+        mixed_BD = torch.relu(self.combine(torch.cat([latest_BD, context_BD], 1)))
+        return self.decoder(mixed_BD, state_BD)
 
     def _encode(self, batch: BasketBatch, step_K: Tensor) -> Tensor:
         """The encoder's state after each basket, shape ``(K, D)``."""
         vectors_KD = _sums(self.encoder_embedding(batch.item_M), batch.basket_M, len(step_K))
-        if len(batch) == 1:
-            return self.encoder.run(vectors_KD, [1] * len(step_K))
         packing = Packing.of(batch.num_baskets_B)
         place_K = packing.place(batch.owner_K, step_K)
         packed_ND = torch.zeros_like(vectors_KD).index_copy(0, place_K, vectors_KD)
@@ -154,18 +168,32 @@ class Sets2Sets(Model):
 
     def _mix(self, logits_BI: Tensor, batch: BasketBatch) -> Tensor:
         """Move the logits of items of the history toward their share of the baskets."""
+        if len(batch) == 1:
+            item_H, count_H = torch.unique(batch.item_M, return_counts=True)
+            share_H = count_H / batch.num_baskets_B.to(logits_BI.dtype)
+            return self._moved(logits_BI, item_H, item_H, share_H, [len(item_H)])
         num_items = self.shape.num_items
         owner_M = batch.owner_K[batch.basket_M]
         place_H, count_H = torch.unique(owner_M * num_items + batch.item_M, return_counts=True)
         owner_H, item_H = place_H // num_items, place_H % num_items
-        share_H = count_H.to(self.gate_bias.dtype) / batch.num_baskets_B[owner_H]
+        share_H = count_H / batch.num_baskets_B[owner_H].to(logits_BI.dtype)
         sizes = torch.bincount(owner_H, minlength=len(batch)).tolist()
+        return self._moved(logits_BI, place_H, item_H, share_H, sizes)
+
+    def _moved(
+        self,
+        logits_BI: Tensor,
+        place_H: Tensor,
+        item_H: Tensor,
+        share_H: Tensor,
+        sizes: list[int],
+    ) -> Tensor:
         pairs = zip(item_H.split(sizes), share_H.split(sizes), strict=True)
         energy_H = torch.cat([self.gate.block(item) @ share for item, share in pairs])
-        gate_H = torch.sigmoid(energy_H + self.gate_bias[item_H])
-        flat = logits_BI.to(gate_H.dtype).reshape(-1)  # under autocast they are half as wide
-        mixed = flat.index_add(0, place_H, gate_H * (share_H - flat[place_H]))
-        return mixed.view_as(logits_BI)
+        gate_H = torch.sigmoid(energy_H + self.gate_bias.index_select(0, item_H))
+        flat = logits_BI.view(-1)
+        change_H = gate_H * (share_H - flat.index_select(0, place_H))
+        return flat.index_add(0, place_H, change_H).view_as(logits_BI)
 
 
 def _sums(values_XD: Tensor, group_X: Tensor, num_groups: int) -> Tensor:
