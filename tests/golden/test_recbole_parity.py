@@ -26,8 +26,8 @@ from erase_ray.tasks._batches import PairBatch, WindowBatch
 TABLES = ("user_embedding.weight", "item_embedding.weight")
 GRU = ("weight_ih_l0", "weight_hh_l0")
 NUM_STEPS, EPOCH = 20, 10
-EXACT = {"rtol": 1e-5, "atol": 1e-5}
-CLOSE = {"rtol": 1e-4, "atol": 1e-4}
+EXACT: dict[str, Any] = {"rtol": 1e-5, "atol": 1e-5}
+CLOSE: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-4}
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ def block(number: int) -> dict[str, str]:
     }
 
 
-GRAPH = {"embedding_size": 8, "penalty": 0.05}
-SESSION = {"embedding_size": 8, "max_length": 6}
+GRAPH: dict[str, Any] = {"embedding_size": 8, "penalty": 0.05}
+SESSION: dict[str, Any] = {"embedding_size": 8, "max_length": 6}
 PARITY = {
     "bpr": Parity("bpr", {"embedding_size": 8}, same(*TABLES)),
     "lightgcn": Parity("lightgcn", {**GRAPH, "penalty_form": "norm"}, same(*TABLES)),
