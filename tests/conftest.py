@@ -20,6 +20,8 @@ torch.set_num_threads(1)
 settings.register_profile("shared", deadline=None, derandomize=True)
 settings.load_profile("shared")
 CPU = torch.device("cpu")
+LEARNING = [name for name in MODELS.names() if MODELS.get(name).learns]
+"""All models but the baselines."""
 SCRATCH = Scratch(Path(tempfile.gettempdir()) / "erase_ray_tests")
 """For readers that write nothing; the others get a folder of their own."""
 

@@ -8,13 +8,11 @@ from erase_ray.data.split import Part
 from erase_ray.experiment.chain import attempt
 from erase_ray.methods import METHODS, Request
 from erase_ray.methods._request import World
-from erase_ray.models import MODELS
 from erase_ray.scenarios import RequestSpec
 from erase_ray.tasks import TASKS, Cut
 from erase_ray.training import train
-from tests.conftest import CPU, set_edges, trained_weights
+from tests.conftest import CPU, LEARNING, set_edges, trained_weights
 
-LEARNING = [name for name in MODELS.names() if MODELS.get(name).learns]
 pytestmark = pytest.mark.parametrize("model_name", LEARNING, indirect=True)
 IN_CHAIN = [name for name in METHODS.names() if METHODS.get(name).needs_base]
 

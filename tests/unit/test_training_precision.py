@@ -8,9 +8,7 @@ import torch
 from erase_ray.models import MODELS, TrainingSettings
 from erase_ray.tasks import TASKS
 from erase_ray.training import train
-from tests.conftest import CPU, make_model, planted
-
-LEARNING = [name for name in MODELS.names() if MODELS.get(name).learns]
+from tests.conftest import CPU, LEARNING, make_model, planted
 
 
 def losses(name, **changes):

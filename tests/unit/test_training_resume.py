@@ -8,9 +8,8 @@ from erase_ray.errors import TrainingError
 from erase_ray.models import MODELS, TrainingSettings
 from erase_ray.tasks import TASKS
 from erase_ray.training import train
-from tests.conftest import CPU, make_model, planted
+from tests.conftest import CPU, LEARNING, make_model, planted
 
-LEARNING = [name for name in MODELS.names() if MODELS.get(name).learns]
 SETTINGS = TrainingSettings(
     epochs=4, batch_size=64, learning_rate=5e-3, weight_decay=1e-4, decay_every=2, select_k=5
 )

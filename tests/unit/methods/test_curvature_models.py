@@ -1,5 +1,6 @@
 """Second derivatives of the real models, in double precision, against differences of gradients."""
 
+import pytest
 import torch
 
 from erase_ray.methods._curvature import (
@@ -9,8 +10,10 @@ from erase_ray.methods._curvature import (
     smooth,
     weighted_batches,
 )
+from tests.conftest import LEARNING
 
-STEP = 1e-5
+pytestmark = pytest.mark.parametrize("model_name", LEARNING, indirect=True)
+STEP = 1e-7  # short enough that no rectifier passes its kink on the way
 
 
 def test_product_is_the_difference_of_gradients(model, examples):
@@ -30,4 +33,4 @@ def test_product_is_the_difference_of_gradients(model, examples):
         difference = (gradients[0] - gradients[1]) / (2 * STEP)
         error = (product - difference).norm() / difference.norm()
         assert difference.norm() > 0
-        assert error < 1e-5
+        assert error < 1e-6
