@@ -12,7 +12,7 @@ def tables(queries=4, rows=7, width=3, dtype=torch.float64):
     return query_BD.requires_grad_(), table_ND.requires_grad_()
 
 
-@pytest.mark.parametrize("most", [1, 8, 9, 12, 10_000])
+@pytest.mark.parametrize("most", [1, 27, 28, 10_000])
 def test_value_and_gradients_are_those_of_the_plain_formula(most):
     query_BD, table_ND = tables()
     weight_B = torch.arange(1.0, 5, dtype=torch.float64)
@@ -24,7 +24,7 @@ def test_value_and_gradients_are_those_of_the_plain_formula(most):
     torch.testing.assert_close(actual, expected)
 
 
-@pytest.mark.parametrize("most", [12, 10_000])
+@pytest.mark.parametrize("most", [20, 10_000])
 def test_can_be_differentiated_twice(most):
     def bent(query_BD, table_ND):
         return log_sum_exp(query_BD, table_ND, most).square()
@@ -51,7 +51,7 @@ def test_no_more_products_than_allowed_are_made_at_once(monkeypatch):
 
     monkeypatch.setattr(_info_nce._Products, "of", counted)
     query_BD, table_ND = tables(10, 100)
-    total = log_sum_exp(query_BD, table_ND, 200).square().sum()
+    total = log_sum_exp(query_BD, table_ND, 800).square().sum()
     grads = torch.autograd.grad(total, (query_BD, table_ND), create_graph=True)
     torch.autograd.grad(sum(grad.square().sum() for grad in grads), (query_BD, table_ND))
     assert max(sizes) == 200
