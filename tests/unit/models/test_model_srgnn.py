@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -75,7 +76,7 @@ def stepped(step, states, edges):
 def textbook(model, window, padding=()):
     """Logits after a window, node by node; ``padding`` are nodes without edges and events."""
     items = model.item_embedding.weight.tolist()
-    edges = set(zip(window, window[1:], strict=False))
+    edges = set(pairwise(window))
     states = {item: items[item] for item in [*window, *padding]}
     for _ in range(model.settings.num_steps):
         states = stepped(model.gated_step, states, edges)
