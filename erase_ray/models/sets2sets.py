@@ -33,6 +33,7 @@ class Sets2Sets(Model):
     """
 
     task = "next_basket"
+    version: ClassVar[int] = 2
     training: ClassVar[TrainingSettings] = TrainingSettings(
         epochs=20, batch_size=1, patience=100, select_metric="recall", select_k=10
     )
@@ -133,8 +134,7 @@ class Sets2Sets(Model):
         vectors_KD = _sums(self.encoder_embedding(batch.item_M), batch.basket_M, num)
         state_KD = self.encoder.run(vectors_KD, [1] * num)
         state_1D = state_KD[num - 1 :]
-        is_latest_1M = (batch.basket_M == num - 1)[None].to(state_KD.dtype)
-        latest_1D = is_latest_1M @ self.decoder_embedding(batch.item_M)
+        latest_1D = _sums(self.decoder_embedding(batch.item_M), batch.basket_M, num)[num - 1 :]
         energy_1T = self.attention(torch.cat([latest_1D, state_1D], 1))[:, :num]
         context_1D = torch.softmax(energy_1T, 1) @ state_KD
         return self._answer(latest_1D, context_1D, state_1D)
