@@ -103,7 +103,8 @@ class Sets2Sets(Model):
 
     def scores(self, batch: BasketBatch) -> Tensor:
         """Logits of all items, shape ``(B, I)``; they rank as the probabilities do."""
-        return self._mix(self.output(self._decode(batch)), batch)
+        logits_BI = self.output(self._decode(batch))
+        return self._mix(logits_BI.to(self.gate_bias.dtype), batch)  # autocast has halved them
 
     def head_parameters(self) -> dict[str, nn.Parameter]:
         """The output layer and the bias of the repeat gate."""
