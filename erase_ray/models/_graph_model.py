@@ -6,12 +6,13 @@ from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from erase_ray.models import _init
-from erase_ray.models._base import Model, Shape, TrainingSettings
+from erase_ray.models._base import Shape
 from erase_ray.models._graph import Graph
+from erase_ray.models._pair_model import PairModel
 from erase_ray.settings import Frozen
 from erase_ray.tasks._batches import PairBatch
 
@@ -30,21 +31,15 @@ class GraphSettings(Frozen):
     the batch it is in."""
 
 
-class GraphModel(Model):
+class GraphModel(PairModel):
     """Tables of initial vectors, the graph, and scores from the vectors after propagation."""
 
-    task = "cf"
     has_edges = True
-    training: ClassVar[TrainingSettings] = TrainingSettings(
-        epochs=100, batch_size=2048, patience=10, select_metric="recall", select_k=20
-    )
     collapses: ClassVar[bool]
     """Whether several edges between the same two count as one."""
 
     def __init__(self, settings: GraphSettings, shape: Shape) -> None:
         super().__init__(settings, shape)
-        self.user_embedding = nn.Embedding(shape.num_users, settings.embedding_size)
-        self.item_embedding = nn.Embedding(shape.num_items, settings.embedding_size)
         self._graph: Graph | None = None
         self._scored: tuple[Tensor, Tensor] | None = None
         self._is_scoring = False
@@ -111,18 +106,6 @@ class GraphModel(Model):
         if self._is_scoring:
             self._scored = (user_UD, item_ID)
         return user_UD[batch.user_B] @ item_ID.T
-
-    def head_parameters(self) -> dict[str, nn.Parameter]:
-        """The user table."""
-        return self.user_tables()
-
-    def user_tables(self) -> dict[str, nn.Parameter]:
-        """The initial vectors of users."""
-        return self.pick("user_embedding.weight")
-
-    def item_tables(self) -> dict[str, nn.Parameter]:
-        """The initial vectors of items."""
-        return self.pick("item_embedding.weight")
 
     def _ego(self) -> Tensor:
         """Initial vectors of all nodes, shape ``(N, D)``."""

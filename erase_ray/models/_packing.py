@@ -47,6 +47,10 @@ class Packing:
         rank_N = torch.arange(num_rows, device=device) - starts_L[step_N]
         return cls(order_B[rank_N], step_N, list(sizes), starts_L, rank_B)
 
+    def last(self, length_B: Tensor) -> Tensor:
+        """The packed row of the last step of each sequence, given the lengths."""
+        return self._starts_L[length_B - 1] + self._rank_B
+
     def place(self, sequence_K: Tensor, step_K: Tensor) -> Tensor:
         """The packed rows of some steps."""
         return self._starts_L[step_K] + self._rank_B[sequence_K]

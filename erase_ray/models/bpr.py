@@ -4,39 +4,31 @@ from typing import ClassVar
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from erase_ray.models import _init
-from erase_ray.models._base import MODELS, Model, Shape, TrainingSettings
+from erase_ray.models._base import MODELS
+from erase_ray.models._pair_model import PairModel
 from erase_ray.settings import Frozen
 from erase_ray.tasks._batches import PairBatch
 
 
 @MODELS.register
-class Bpr(Model):
+class Bpr(PairModel):
     """The score is the inner product of a user vector and an item vector; no biases.
 
     Paper: Rendle et al., "BPR: Bayesian Personalized Ranking from Implicit Feedback", UAI 2009.
     Differs from it: no L2 penalty, as in the benchmark.
     """
 
-    task = "cf"
     version: ClassVar[int] = 2
-    training: ClassVar[TrainingSettings] = TrainingSettings(
-        epochs=100, batch_size=2048, patience=10, select_metric="recall", select_k=20
-    )
 
     class Settings(Frozen):
         """Settings of `Bpr`."""
 
         embedding_size: int = Field(default=64, ge=1)
         """Length of the user and item vectors."""
-
-    def __init__(self, settings: Settings, shape: Shape) -> None:
-        super().__init__(settings, shape)
-        self.user_embedding = nn.Embedding(shape.num_users, settings.embedding_size)
-        self.item_embedding = nn.Embedding(shape.num_items, settings.embedding_size)
 
     def reset(self, generator: torch.Generator) -> None:
         """Xavier-normal tables: users, then items."""
@@ -56,15 +48,3 @@ class Bpr(Model):
     def scores(self, batch: PairBatch) -> Tensor:
         """Inner products with all items, shape ``(B, I)``."""
         return self.user_embedding(batch.user_B) @ self.item_embedding.weight.T
-
-    def head_parameters(self) -> dict[str, nn.Parameter]:
-        """The user table."""
-        return self.user_tables()
-
-    def user_tables(self) -> dict[str, nn.Parameter]:
-        """The user table."""
-        return self.pick("user_embedding.weight")
-
-    def item_tables(self) -> dict[str, nn.Parameter]:
-        """The item table."""
-        return self.pick("item_embedding.weight")

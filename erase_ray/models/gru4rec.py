@@ -7,18 +7,18 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from erase_ray.models import _init
-from erase_ray.models._base import MODELS, Model, Shape, TrainingSettings
-from erase_ray.models._cross_entropy import linear_cross_entropy
+from erase_ray.models._base import MODELS, Shape, TrainingSettings
 from erase_ray.models._dropout import Dropout
 from erase_ray.models._gru import PackedGru
 from erase_ray.models._packing import Packing
+from erase_ray.models._session_model import SessionModel
 from erase_ray.models._tied import tied
 from erase_ray.settings import Frozen
 from erase_ray.tasks._batches import WindowBatch
 
 
 @MODELS.register
-class Gru4Rec(Model):
+class Gru4Rec(SessionModel):
     """Item vectors, dropout, GRU, a dense layer; scores are inner products with the item vectors.
 
     Paper: Tan et al., "Improved Recurrent Neural Networks for Session-based Recommendations",
@@ -28,7 +28,6 @@ class Gru4Rec(Model):
     the whole catalogue instead of sampled negatives, and the dense layer, as in the benchmark.
     """
 
-    task = "session_based"
     version = 2
     training: ClassVar[TrainingSettings] = TrainingSettings(
         epochs=100, batch_size=256, patience=10, select_metric="mrr", select_k=10
@@ -49,15 +48,9 @@ class Gru4Rec(Model):
     def __init__(self, settings: Settings, shape: Shape) -> None:
         super().__init__(settings, shape)
         width, hidden = settings.embedding_size, settings.hidden_size
-        self.item_embedding = nn.Embedding(shape.num_items, width)
         self.dropout = Dropout(settings.dropout)
         self.gru = PackedGru(width, hidden, bias=False)
         self.dense = nn.Linear(hidden, width)
-
-    @property
-    def max_history(self) -> int:
-        """Longest window, in items."""
-        return self.settings.max_length
 
     def reset(self, generator: torch.Generator) -> None:
         """Xavier-normal items, Xavier-uniform GRU, dense layer U(-1/sqrt(H), 1/sqrt(H))."""
@@ -68,34 +61,15 @@ class Gru4Rec(Model):
         _init.uniform(self.dense.weight, bound, generator)
         _init.uniform(self.dense.bias, bound, generator)
 
-    def loss(self, batch: WindowBatch) -> Tensor:
-        """Cross entropy of the target among all items, shape ``(B,)``."""
-        assert batch.target_B is not None
-        session_BD, table_ID = self._session(batch)
-        return linear_cross_entropy(session_BD, table_ID, batch.target_B)
-
-    def scores(self, batch: WindowBatch) -> Tensor:
-        """Logits of all items, shape ``(B, I)``."""
-        session_BD, table_ID = self._session(batch)
-        return session_BD @ table_ID.T
-
     def head_parameters(self) -> dict[str, nn.Parameter]:
         """The item table, which is the output layer as well, and the dense layer."""
         return self.pick("item_embedding.weight", "dense.weight", "dense.bias")
 
-    def item_tables(self) -> dict[str, nn.Parameter]:
-        """The item table."""
-        return self.pick("item_embedding.weight")
-
-    def _session(self, batch: WindowBatch) -> tuple[Tensor, Tensor]:
-        """The vector of each window, shape ``(B, D)``, and the table to compare it with.
-
-        Only items before the end of a window are read.
-        """
+    def session(self, batch: WindowBatch) -> tuple[Tensor, Tensor]:
+        """The vector of each window, shape ``(B, D)``, and the item table."""
         packing = Packing.of(batch.length_B, batch.sizes)
         item_N = batch.items_BL[packing.sequence_N, packing.step_N]
         inputs_ND, table_ID = tied(self.item_embedding.weight, item_N)
         states_NH = self.gru.run(self.dropout(inputs_ND), packing.sizes)
-        windows_B = torch.arange(len(batch), device=item_N.device)
-        last_B = packing.place(windows_B, batch.length_B - 1)
-        return self.dense(states_NH.index_select(0, last_B)), table_ID
+        last_BH = states_NH.index_select(0, packing.last(batch.length_B))
+        return self.dense(last_BH), table_ID

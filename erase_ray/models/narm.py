@@ -7,18 +7,18 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from erase_ray.models import _init
-from erase_ray.models._base import MODELS, Model, Shape, TrainingSettings
-from erase_ray.models._cross_entropy import linear_cross_entropy
+from erase_ray.models._base import MODELS, Shape, TrainingSettings
 from erase_ray.models._dropout import Dropout
 from erase_ray.models._gru import PackedGru
 from erase_ray.models._packing import Packing
+from erase_ray.models._session_model import SessionModel
 from erase_ray.models._tied import tied
 from erase_ray.settings import Frozen
 from erase_ray.tasks._batches import WindowBatch
 
 
 @MODELS.register
-class Narm(Model):
+class Narm(SessionModel):
     """A GRU's last state beside a weighted sum of all its states; scores are inner products.
 
     With states h_1 ... h_t of a window, the weight of state j is ``v . sigmoid(A1 h_j + A2 h_t)``
@@ -29,7 +29,6 @@ class Narm(Model):
     Differs from it: item vectors of length 64 instead of 50, as in the benchmark.
     """
 
-    task = "session_based"
     training: ClassVar[TrainingSettings] = TrainingSettings(
         epochs=30, batch_size=256, patience=10, select_metric="mrr", select_k=10
     )
@@ -51,7 +50,6 @@ class Narm(Model):
     def __init__(self, settings: Settings, shape: Shape) -> None:
         super().__init__(settings, shape)
         width, hidden = settings.embedding_size, settings.hidden_size
-        self.item_embedding = nn.Embedding(shape.num_items, width)
         self.dropout = Dropout(settings.dropout)
         self.gru = PackedGru(width, hidden, bias=False)
         self.a_1 = nn.Linear(hidden, hidden, bias=False)
@@ -59,11 +57,6 @@ class Narm(Model):
         self.v = nn.Linear(hidden, 1, bias=False)
         self.session_dropout = Dropout(settings.session_dropout)
         self.b = nn.Linear(2 * hidden, width, bias=False)
-
-    @property
-    def max_history(self) -> int:
-        """Longest window, in items."""
-        return self.settings.max_length
 
     def reset(self, generator: torch.Generator) -> None:
         """Xavier-normal items and linear layers, GRU U(-1/sqrt(H), 1/sqrt(H))."""
@@ -74,36 +67,17 @@ class Narm(Model):
         for layer in (self.a_1, self.a_2, self.v, self.b):
             _init.xavier_normal(layer.weight, generator)
 
-    def loss(self, batch: WindowBatch) -> Tensor:
-        """Cross entropy of the target among all items, shape ``(B,)``."""
-        assert batch.target_B is not None
-        session_BD, table_ID = self._session(batch)
-        return linear_cross_entropy(session_BD, table_ID, batch.target_B)
-
-    def scores(self, batch: WindowBatch) -> Tensor:
-        """Logits of all items, shape ``(B, I)``."""
-        session_BD, table_ID = self._session(batch)
-        return session_BD @ table_ID.T
-
     def head_parameters(self) -> dict[str, nn.Parameter]:
         """The item table, which is the output layer as well, and the layer before it."""
         return self.pick("item_embedding.weight", "b.weight")
 
-    def item_tables(self) -> dict[str, nn.Parameter]:
-        """The item table."""
-        return self.pick("item_embedding.weight")
-
-    def _session(self, batch: WindowBatch) -> tuple[Tensor, Tensor]:
-        """The vector of each window, shape ``(B, D)``, and the table to compare it with.
-
-        Only items before the end of a window are read.
-        """
+    def session(self, batch: WindowBatch) -> tuple[Tensor, Tensor]:
+        """The vector of each window, shape ``(B, D)``, and the item table."""
         packing = Packing.of(batch.length_B, batch.sizes)
         item_N = batch.items_BL[packing.sequence_N, packing.step_N]
         inputs_ND, table_ID = tied(self.item_embedding.weight, item_N)
         states_NH = self.gru.run(self.dropout(inputs_ND), packing.sizes)
-        windows_B = torch.arange(len(batch), device=item_N.device)
-        last_BH = states_NH.index_select(0, packing.place(windows_B, batch.length_B - 1))
+        last_BH = states_NH.index_select(0, packing.last(batch.length_B))
         asked_NH = self.a_2(last_BH).index_select(0, packing.sequence_N)
         share_N1 = self.v(torch.sigmoid(self.a_1(states_NH) + asked_NH))
         mixed_BH = torch.zeros_like(last_BH).index_add(

@@ -8,17 +8,17 @@ from torch import Tensor, nn
 
 from erase_ray.models import _init
 from erase_ray.models._attention import EPS, STD, Block
-from erase_ray.models._base import MODELS, Model, Shape, TrainingSettings
-from erase_ray.models._cross_entropy import linear_cross_entropy
+from erase_ray.models._base import MODELS, Shape, TrainingSettings
 from erase_ray.models._dropout import Dropout
 from erase_ray.models._flat import Flat
+from erase_ray.models._session_model import SessionModel
 from erase_ray.models._tied import tied
 from erase_ray.settings import Frozen
 from erase_ray.tasks._batches import WindowBatch
 
 
 @MODELS.register
-class SasRec(Model):
+class SasRec(SessionModel):
     """Item and position vectors, blocks of causal attention; scores are inner products.
 
     Paper: Kang, McAuley: "Self-Attentive Sequential Recommendation", ICDM 2018.
@@ -28,7 +28,6 @@ class SasRec(Model):
     last block is used, so only that is computed.
     """
 
-    task = "session_based"
     training: ClassVar[TrainingSettings] = TrainingSettings(
         epochs=60, batch_size=256, patience=10, select_metric="mrr", select_k=10
     )
@@ -63,7 +62,6 @@ class SasRec(Model):
     def __init__(self, settings: Settings, shape: Shape) -> None:
         super().__init__(settings, shape)
         width = settings.embedding_size
-        self.item_embedding = nn.Embedding(shape.num_items, width)
         self.position_embedding = nn.Embedding(settings.max_length, width)
         self.norm = nn.LayerNorm(width, EPS)
         self.dropout = Dropout(settings.dropout)
@@ -72,11 +70,6 @@ class SasRec(Model):
             Block(*sizes, settings.dropout, settings.attention_dropout)
             for _ in range(settings.num_layers)
         )
-
-    @property
-    def max_history(self) -> int:
-        """Longest window, in items."""
-        return self.settings.max_length
 
     def reset(self, generator: torch.Generator) -> None:
         """Tables and weights N(0, 0.02^2), biases 0, norms the identity."""
@@ -87,30 +80,8 @@ class SasRec(Model):
             assert isinstance(block, Block)
             block.reset(generator)
 
-    def loss(self, batch: WindowBatch) -> Tensor:
-        """Cross entropy of the target among all items, shape ``(B,)``."""
-        assert batch.target_B is not None
-        session_BD, table_ID = self._session(batch)
-        return linear_cross_entropy(session_BD, table_ID, batch.target_B)
-
-    def scores(self, batch: WindowBatch) -> Tensor:
-        """Logits of all items, shape ``(B, I)``."""
-        session_BD, table_ID = self._session(batch)
-        return session_BD @ table_ID.T
-
-    def head_parameters(self) -> dict[str, nn.Parameter]:
-        """The item table, which is the output layer as well."""
-        return self.pick("item_embedding.weight")
-
-    def item_tables(self) -> dict[str, nn.Parameter]:
-        """The item table."""
-        return self.pick("item_embedding.weight")
-
-    def _session(self, batch: WindowBatch) -> tuple[Tensor, Tensor]:
-        """The vector of each window, shape ``(B, D)``, and the table to compare it with.
-
-        Only items before the end of a window are read.
-        """
+    def session(self, batch: WindowBatch) -> tuple[Tensor, Tensor]:
+        """The vector of each window, shape ``(B, D)``, and the item table."""
         flat = Flat.of(batch)
         row_BL = flat.padded()
         items_ND, table_ID = tied(self.item_embedding.weight, flat.item_N)

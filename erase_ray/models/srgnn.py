@@ -7,18 +7,18 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from erase_ray.models import _init
-from erase_ray.models._base import MODELS, Model, Shape, TrainingSettings
-from erase_ray.models._cross_entropy import linear_cross_entropy
+from erase_ray.models._base import MODELS, Shape, TrainingSettings
 from erase_ray.models._flat import Flat
 from erase_ray.models._gated_step import GatedStep
 from erase_ray.models._session_graphs import SessionGraphs
+from erase_ray.models._session_model import SessionModel
 from erase_ray.models._tied import tied
 from erase_ray.settings import Frozen
 from erase_ray.tasks._batches import WindowBatch
 
 
 @MODELS.register
-class SrGnn(Model):
+class SrGnn(SessionModel):
     """Items of a session exchange messages along its transitions; attention sums them up.
 
     Paper: Wu et al., "Session-based Recommendation with Graph Neural Networks", AAAI 2019.
@@ -27,7 +27,6 @@ class SrGnn(Model):
     ninth; ``decay_every`` 0 turns that off.
     """
 
-    task = "session_based"
     training: ClassVar[TrainingSettings] = TrainingSettings(
         epochs=30,
         batch_size=256,
@@ -52,47 +51,26 @@ class SrGnn(Model):
     def __init__(self, settings: Settings, shape: Shape) -> None:
         super().__init__(settings, shape)
         width = settings.embedding_size
-        self.item_embedding = nn.Embedding(shape.num_items, width)
         self.gated_step = GatedStep(width)
         self.attend_last = nn.Linear(width, width)
         self.attend_each = nn.Linear(width, width)
         self.attend = nn.Linear(width, 1, bias=False)
         self.dense = nn.Linear(2 * width, width)
 
-    @property
-    def max_history(self) -> int:
-        """Longest window, in items."""
-        return self.settings.max_length
-
     def reset(self, generator: torch.Generator) -> None:
         """Everything from U(-1/sqrt(D), 1/sqrt(D))."""
         for weight in self.parameters():
             _init.uniform(weight, self.settings.embedding_size**-0.5, generator)
 
-    def loss(self, batch: WindowBatch) -> Tensor:
-        """Cross entropy of the target among all items, shape ``(B,)``."""
-        assert batch.target_B is not None
-        session_BD, table_ID = self._session(batch)
-        return linear_cross_entropy(session_BD, table_ID, batch.target_B)
-
-    def scores(self, batch: WindowBatch) -> Tensor:
-        """Logits of all items, shape ``(B, I)``."""
-        session_BD, table_ID = self._session(batch)
-        return session_BD @ table_ID.T
-
     def head_parameters(self) -> dict[str, nn.Parameter]:
         """The item table, which is the output layer as well, and the dense layer."""
         return self.pick("item_embedding.weight", "dense.weight", "dense.bias")
 
-    def item_tables(self) -> dict[str, nn.Parameter]:
-        """The item table."""
-        return self.pick("item_embedding.weight")
+    def session(self, batch: WindowBatch) -> tuple[Tensor, Tensor]:
+        """The vector of each window, shape ``(B, D)``, and the item table.
 
-    def _session(self, batch: WindowBatch) -> tuple[Tensor, Tensor]:
-        """The vector of each window, shape ``(B, D)``, and the table to compare it with.
-
-        Only items before the end of a window are read. What the first step makes of an item alone
-        is computed once for each distinct item of the batch.
+        What the first step makes of an item alone is computed once for each distinct item of the
+        batch.
         """
         weight_ID = self.item_embedding.weight
         graphs = SessionGraphs.of(Flat.of(batch), len(weight_ID), weight_ID.dtype)
