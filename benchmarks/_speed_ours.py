@@ -1,9 +1,10 @@
 """Our side of models.py: data, training epochs and evaluation as the package runs them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -76,10 +77,17 @@ class Ours:
         max_steps: Steps of an epoch at most, of examples drawn at random; 0: all. A graph keeps
             all of its edges.
         max_queries: Test queries at most, drawn at random; 0: all.
+        options: What differs from the model's own training settings.
     """
 
     def __init__(
-        self, name: str, data: Data, device: torch.device, max_steps: int, max_queries: int
+        self,
+        name: str,
+        data: Data,
+        device: torch.device,
+        max_steps: int,
+        max_queries: int,
+        options: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         kind, task = MODELS.get(name), TASKS.get(data.task)()
         shape = Shape(data.table.num_users, data.table.num_items)
@@ -90,7 +98,8 @@ class Ours:
         self.examples: Examples = examples.take(_some(len(examples), limit).to(device))
         queries = task.queries(data.table, data.split, SplitPart.TEST, cut)
         self.queries = _chosen(queries, _some(len(queries), max_queries))
-        self.data, self.settings, self.device = data, kind.training, device
+        self.data, self.device = data, device
+        self.settings = kind.training.model_copy(update=dict(options))
         self._prepare()
         self._epoch = 0
 

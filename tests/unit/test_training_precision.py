@@ -36,6 +36,16 @@ def test_a_compiled_loss_is_the_same_up_to_rounding():
     assert losses("bpr", compile=True) == pytest.approx(losses("bpr"), rel=1e-5)
 
 
+@pytest.mark.parametrize("name", ["bpr", "lightgcn", "gru4rec", "dnntsp"])
+def test_threads_move_the_loss_by_rounding_alone(name):
+    try:
+        torch.set_num_threads(2)
+        two = losses(name)
+    finally:
+        torch.set_num_threads(1)
+    assert two == pytest.approx(losses(name), rel=1e-5)
+
+
 def test_the_step_size_decays_every_few_epochs():
     plain = losses("bpr", epochs=3)
     slow = losses("bpr", epochs=3, decay_every=1, decay_factor=1e-3)
