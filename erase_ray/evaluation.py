@@ -88,8 +88,20 @@ def top(scores_BI: Tensor, k: int) -> Tensor:
     Scores of minus infinity are left out. Equal scores are in the order of their ids, exactly.
     """
     num_items = scores_BI.shape[1]
-    k_there = min(k, num_items)
     value_BK, item_BK = scores_BI.topk(min(k + 1, num_items), dim=1)
+    # one item more than wanted shows whether there are ties at the end; -inf ties with itself
+    unsure_B = (value_BK[:, 1:] == value_BK[:, :-1]).any(1) | (value_BK[:, -1] == NOTHING)
+    best_BK = torch.nn.functional.pad(item_BK[:, :k], (0, k - min(k, num_items)), value=-1)
+    if unsure_B.any():
+        best_BK[unsure_B] = _top_with_ties(
+            scores_BI[unsure_B], value_BK[unsure_B], item_BK[unsure_B], k
+        )
+    return best_BK
+
+
+def _top_with_ties(scores_BI: Tensor, value_BK: Tensor, item_BK: Tensor, k: int) -> Tensor:
+    num_items = scores_BI.shape[1]
+    k_there = min(k, num_items)
     last_B = value_BK[:, k_there - 1]
     item_BK = item_BK[:, :k_there]
     # topk may pick any of the items that tie at its end
@@ -118,12 +130,10 @@ def _in_order(scores_BI: Tensor, item_BK: Tensor) -> Tensor:
 def _masked(scores_BI: Tensor, masked: Csr) -> Tensor:
     if not len(masked.values):
         return scores_BI
-    device = scores_BI.device
-    owner_M = torch.from_numpy(masked.owners).to(device)
-    item_M = torch.from_numpy(masked.values.astype(np.int64)).to(device)
-    nothing = torch.tensor(NOTHING, dtype=scores_BI.dtype, device=device)
+    place_M = torch.from_numpy(masked.owners * scores_BI.shape[1] + masked.values)
     # out of place: a model may hand out scores that it keeps
-    return scores_BI.index_put((owner_M, item_M), nothing)
+    filled = scores_BI.reshape(-1).index_fill(0, place_M.to(scores_BI.device), NOTHING)
+    return filled.view_as(scores_BI)
 
 
 def _check(scores_BI: Tensor, model: Model, start: int) -> None:

@@ -42,12 +42,16 @@ class Taken:
         if negative_B.is_cuda:
             return self._redrawn(negative_B, user_B, row_B, seed)
         open_K = self._has(user_B, negative_B).nonzero().flatten()
-        if len(open_K):
-            again = self._redrawn(negative_B[open_K], user_B[open_K], row_B[open_K], seed)
-            negative_B[open_K] = again
+        for attempt in range(1, NUM_ATTEMPTS):
+            if not len(open_K):
+                return negative_B
+            negative_B[open_K] = drawn_K = self._draw(row_B[open_K], seed, attempt)
+            open_K = open_K[self._has(user_B[open_K], drawn_K)]
+        negative_B[open_K] = self._free(user_B[open_K], row_B[open_K], seed)
         return negative_B
 
     def _redrawn(self, negative_B: Tensor, user_B: Tensor, row_B: Tensor, seed: int) -> Tensor:
+        """The same without looking at what is left to draw, for all of them at every attempt."""
         for attempt in range(1, NUM_ATTEMPTS):
             is_taken_B = self._has(user_B, negative_B)
             negative_B = torch.where(is_taken_B, self._draw(row_B, seed, attempt), negative_B)
