@@ -19,8 +19,10 @@ NOTHING = float("-inf")
 """The score of what must not be ranked."""
 BLOCK_BYTES = 1 << 28
 """Scores of one block of queries; ranking takes about three times that."""
-BLOCK_SIZES = (16, 4096)
-"""Fewest and most queries of a block."""
+FEWEST, MOST = 16, 4096
+"""Bounds of the queries of a block."""
+MOST_HISTORIES = 256
+"""The upper one on the CPU for models that read histories, whose layers should stay in the cache."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,9 @@ def rank(model: Model, queries: Queries, k: int, block_size: int = 0) -> np.ndar
     Raises:
         TrainingError: A score is not a number.
     """
-    block_size = block_size or default_block(model.shape.num_items)
+    is_narrow = model.max_history and queries.inputs.rows.device.type == "cpu"
+    most = MOST_HISTORIES if is_narrow else MOST
+    block_size = block_size or default_block(model.shape.num_items, most)
     ranked_QK = np.full((len(queries), k), -1, np.int32)
     with _evaluating(model), torch.inference_mode(), model.scoring():
         for start in range(0, len(queries), block_size):
@@ -76,10 +80,9 @@ def rank(model: Model, queries: Queries, k: int, block_size: int = 0) -> np.ndar
     return ranked_QK
 
 
-def default_block(num_items: int) -> int:
-    """Queries of a block."""
-    fewest, most = BLOCK_SIZES
-    return min(max(BLOCK_BYTES // (4 * max(num_items, 1)), fewest), most)
+def default_block(num_items: int, most: int = MOST) -> int:
+    """Queries of a block; ``most`` bounds them from above."""
+    return min(max(BLOCK_BYTES // (4 * max(num_items, 1)), FEWEST), most)
 
 
 def top(scores_BI: Tensor, k: int) -> Tensor:
