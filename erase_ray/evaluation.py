@@ -22,7 +22,7 @@ BLOCK_BYTES = 1 << 28
 FEWEST, MOST = 16, 4096
 """Bounds of the queries of a block."""
 MOST_HISTORIES = 256
-"""The upper one on the CPU for models that read histories, whose layers should stay in the cache."""
+"""The upper one on the CPU for models that read histories: their layers should fit the cache."""
 
 
 @dataclass(frozen=True)
