@@ -7,7 +7,6 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,6 +20,7 @@ from erase_ray.models._adam import Adam
 from erase_ray.models._baseline import Baseline, TrainingRows
 from erase_ray.selection import Best, Judge
 from erase_ray.tasks import Cut, Examples, Task
+from erase_ray.tasks._arrays import on_device
 
 logger = logging.getLogger(__name__)
 
@@ -92,12 +92,11 @@ def train(
         raise TrainingError(f"model '{model.name}' has no training examples left to learn from")
     model.to(device)
     model.reset(seeds.torch_generator(seed, "init"))
-    rows = _training_rows(interactions, split, device)
     if model.has_edges:
-        model.set_edges(rows.user_N, rows.item_N)
+        model.set_edges(*training_edges(interactions, split, device))
     judge = Judge(task.queries(interactions, split, Part.VALID, cut), settings)
     if isinstance(model, Baseline):
-        curves = _fit(model, rows, judge)
+        curves = _fit(model, _training_rows(interactions, split, device), judge)
     else:
         model.prepare(examples)
         run = _Run(model, settings, judge, seed, on_epoch, checkpoint)
@@ -110,15 +109,20 @@ def training_edges(
     interactions: Interactions, split: Split, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """User and item of the training rows, int64, shape ``(E,)`` each: what `set_edges` takes."""
-    rows = _training_rows(interactions, split, device)
-    return rows.user_N, rows.item_N
+    user_E, item_E = _training_columns(interactions, split, device, ("user", "item"))
+    return user_E, item_E
 
 
 def _training_rows(interactions: Interactions, split: Split, device: torch.device) -> TrainingRows:
-    inside = split.select(interactions, Part.TRAIN)
     names = ("user", "sequence", "step", "item", "time")
-    columns = (getattr(interactions, name)[inside].astype(np.int64) for name in names)
-    return TrainingRows(*(torch.as_tensor(column, device=device) for column in columns))
+    return TrainingRows(*_training_columns(interactions, split, device, names))
+
+
+def _training_columns(
+    interactions: Interactions, split: Split, device: torch.device, names: tuple[str, ...]
+) -> list[Tensor]:
+    inside = split.select(interactions, Part.TRAIN)
+    return [on_device(getattr(interactions, name)[inside], device) for name in names]
 
 
 def _fit(model: Baseline, rows: TrainingRows, judge: Judge) -> dict[str, Any]:

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from erase_ray.models._basket_graphs import Visits, runs
+from erase_ray.models._basket_graphs import Visits
+from erase_ray.tasks._arrays import ragged
 
 CHUNK = 1 << 18
 """Pairs and steps up to which all nodes are read at once, about 300 bytes each. Above that nodes
@@ -82,7 +83,7 @@ def _read(visits: Visits, idle: int, query_RD: Tensor, key_RD: Tensor, value_RX:
     at_idle_VH = at_idle_VH.masked_fill((before_V == 0)[:, None], float("-inf"))
     idle_CH = torch.cat([at_idle_VH, (still_VD * still_key_VD) @ by_head_DH])
 
-    key_P, query_P = runs(visits.first_N[visits.node_V], visits.rank_V + 1, visits.num_pairs)
+    key_P, query_P = ragged(visits.first_N[visits.node_V], visits.rank_V + 1, visits.num_pairs)
     pairs_PD = query_VD.index_select(0, query_P) * key_VD.index_select(0, key_P)
     in_gap_VH = (still_VD * key_VD) @ by_head_DH
     energy_QH = torch.cat([pairs_PD @ by_head_DH, in_gap_VH.index_select(0, key_P)])
@@ -99,7 +100,7 @@ def _read(visits: Visits, idle: int, query_RD: Tensor, key_RD: Tensor, value_RX:
     still_VY = value_RY.index_select(0, idle_V)
     idle_CY = (idle_CH - top_CH).exp().repeat(1, 3) * still_VY.repeat(2, 1)
 
-    steps_S, query_S = runs(before_V + 1, visits.gap_V, visits.num_gaps)
+    steps_S, query_S = ragged(before_V + 1, visits.gap_V, visits.num_gaps)
     steps_S = torch.cat([before_V, steps_S]).to(value_RX.dtype)
     query_S = torch.cat([torch.arange(len(idle_V), device=idle_V.device), query_S + len(idle_V)])
     all_SY = torch.addcmul(

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from erase_ray.tasks._arrays import ragged
 from erase_ray.tasks._batches import BasketBatch
 
 WORD = 62
@@ -147,19 +148,6 @@ class _Mix(torch.autograd.Function):
         return _Mix.apply(grads[0], ctx.links), None  # type: ignore
 
 
-def runs(start_V: Tensor, length_V: Tensor, total: int | None) -> tuple[Tensor, Tensor]:
-    """Positions ``start .. start + length - 1`` of each run, and the run of each position.
-
-    Args:
-        start_V: First position of each run.
-        length_V: Positions of each.
-        total: Their sum; None asks the device.
-    """
-    run_P = torch.repeat_interleave(length_V, output_size=total)
-    shift_V = start_V - (length_V.cumsum(0) - length_V)
-    return torch.arange(len(run_P), device=run_P.device) + shift_V[run_P], run_P
-
-
 def _visits(
     batch: BasketBatch, owner_M: Tensor, size_K: Tensor, num_items: int
 ) -> tuple[Visits, Tensor, tuple[int, int, int, int]]:
@@ -196,7 +184,7 @@ def _links(
     owner_M, owner_N, size_K = groups
     size_M = size_K[batch.basket_M]
     start_M = (size_K.cumsum(0) - size_K)[batch.basket_M]
-    column_P, row_P = runs(start_M, size_M, counts[0])
+    column_P, row_P = ragged(start_M, size_M, counts[0])
     together_P = _times_together(visits, row_P, column_P, counts[1])
     both_P = torch.where(column_P == row_P, 1, together_P)
     owner_P = owner_M[row_P]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from erase_ray.tasks._arrays import ragged
 from erase_ray.tasks._batches import WindowBatch
 
 
@@ -40,9 +41,7 @@ class Flat:
             num_rows, longest = sum(batch.sizes), len(batch.sizes)
         end_B = length_B.cumsum(0)
         first_B = end_B - length_B
-        windows_B = torch.arange(len(batch), device=length_B.device)
-        window_N = torch.repeat_interleave(windows_B, length_B, output_size=num_rows)
-        step_N = torch.arange(num_rows, device=length_B.device) - first_B[window_N]
+        step_N, window_N = ragged(torch.zeros_like(length_B), length_B, num_rows)
         item_N = batch.items_BL[window_N, step_N]
         return cls(item_N, window_N, step_N, first_B, end_B - 1, longest)
 
@@ -61,6 +60,4 @@ class Flat:
         """The rows that have an earlier row in their window, directly before them; ``(N - B,)``."""
         num_windows, num_rows = len(self.first_B), len(self)
         length_B = self.last_B - self.first_B
-        windows_B = torch.arange(num_windows, device=length_B.device)
-        skipped_E = torch.repeat_interleave(windows_B, length_B, output_size=num_rows - num_windows)
-        return torch.arange(1, len(skipped_E) + 1, device=length_B.device) + skipped_E
+        return ragged(self.first_B + 1, length_B, num_rows - num_windows)[0]

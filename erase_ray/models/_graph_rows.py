@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from erase_ray.models._graph import Graph, sums_of_rows
+from erase_ray.tasks._arrays import ragged
 
 SHARE = 8
 """Rows pay for themselves when they hold at most one in this many entries of the matrix: to pick
@@ -57,25 +58,20 @@ class Rows:
         sorted_M, order_M = torch.sort(self._column_M, stable=True)
         size_N = torch.bincount(sorted_M, minlength=len(self.graph.degree))
         start = functional.pad(size_N.cumsum(0), (1, 0))
-        return sums_of_rows(start, self._place_M[order_M], self._weight_M[order_M], rows_RD)
+        return sums_of_rows(start, self._entries[1][order_M], self._weight_M[order_M], rows_RD)
 
     @cached_property
-    def _place_M(self) -> Tensor:
-        place_R = torch.arange(len(self.node_R))
-        return torch.repeat_interleave(place_R, self._size_R, output_size=self.num_entries)
-
-    @cached_property
-    def _slot_M(self) -> Tensor:
-        shift_R = self._first_R - (self._size_R.cumsum(0) - self._size_R)
-        return shift_R[self._place_M] + torch.arange(self.num_entries)
+    def _entries(self) -> tuple[Tensor, Tensor]:
+        """Slot in the matrix of each entry, and which of the rows it lies in."""
+        return ragged(self._first_R, self._size_R, self.num_entries)
 
     @cached_property
     def _column_M(self) -> Tensor:
-        return self.graph.column[self._slot_M]
+        return self.graph.column[self._entries[0]]
 
     @cached_property
     def _weight_M(self) -> Tensor:
-        return self.graph.weight[self._slot_M]
+        return self.graph.weight[self._entries[0]]
 
 
 class _RowsOfPropagation(torch.autograd.Function):

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from erase_ray.tasks._arrays import ragged
+
 
 @dataclass(frozen=True, eq=False)
 class Packing:
@@ -41,10 +43,7 @@ class Packing:
         rank_B[order_B] = torch.arange(len(order_B), device=device)
         sizes_L = torch.tensor(sizes, device=device)
         starts_L = sizes_L.cumsum(0) - sizes_L
-        num_rows = sum(sizes)
-        steps_L = torch.arange(len(sizes), device=device)
-        step_N = torch.repeat_interleave(steps_L, sizes_L, output_size=num_rows)
-        rank_N = torch.arange(num_rows, device=device) - starts_L[step_N]
+        rank_N, step_N = ragged(torch.zeros_like(sizes_L), sizes_L, sum(sizes))
         return cls(order_B[rank_N], step_N, list(sizes), starts_L, rank_B)
 
     def last(self, length_B: Tensor) -> Tensor:

@@ -8,17 +8,13 @@ from torch import Tensor, nn
 
 from erase_ray.models import _init
 from erase_ray.models._base import MODELS, Shape, TrainingSettings
-from erase_ray.models._dropout import Dropout
-from erase_ray.models._gru import PackedGru
-from erase_ray.models._packing import Packing
-from erase_ray.models._session_model import SessionModel
-from erase_ray.models._tied import tied
+from erase_ray.models._recurrent_model import RecurrentModel
 from erase_ray.settings import Frozen
 from erase_ray.tasks._batches import WindowBatch
 
 
 @MODELS.register
-class Gru4Rec(SessionModel):
+class Gru4Rec(RecurrentModel):
     """Item vectors, dropout, GRU, a dense layer; scores are inner products with the item vectors.
 
     Paper: Tan et al., "Improved Recurrent Neural Networks for Session-based Recommendations",
@@ -47,10 +43,7 @@ class Gru4Rec(SessionModel):
 
     def __init__(self, settings: Settings, shape: Shape) -> None:
         super().__init__(settings, shape)
-        width, hidden = settings.embedding_size, settings.hidden_size
-        self.dropout = Dropout(settings.dropout)
-        self.gru = PackedGru(width, hidden, bias=False)
-        self.dense = nn.Linear(hidden, width)
+        self.dense = nn.Linear(settings.hidden_size, settings.embedding_size)
 
     def reset(self, generator: torch.Generator) -> None:
         """Xavier-normal items, Xavier-uniform GRU, dense layer U(-1/sqrt(H), 1/sqrt(H))."""
@@ -67,9 +60,5 @@ class Gru4Rec(SessionModel):
 
     def session(self, batch: WindowBatch) -> tuple[Tensor, Tensor]:
         """The vector of each window, shape ``(B, D)``, and the item table."""
-        packing = Packing.of(batch.length_B, batch.sizes)
-        item_N = batch.items_BL[packing.sequence_N, packing.step_N]
-        inputs_ND, table_ID = tied(self.item_embedding.weight, item_N)
-        states_NH = self.gru.run(self.dropout(inputs_ND), packing.sizes)
-        last_BH = states_NH.index_select(0, packing.last(batch.length_B))
-        return self.dense(last_BH), table_ID
+        reading = self.read(batch)
+        return self.dense(reading.last_BH), reading.table_ID

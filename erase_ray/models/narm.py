@@ -9,16 +9,13 @@ from torch import Tensor, nn
 from erase_ray.models import _init
 from erase_ray.models._base import MODELS, Shape, TrainingSettings
 from erase_ray.models._dropout import Dropout
-from erase_ray.models._gru import PackedGru
-from erase_ray.models._packing import Packing
-from erase_ray.models._session_model import SessionModel
-from erase_ray.models._tied import tied
+from erase_ray.models._recurrent_model import RecurrentModel
 from erase_ray.settings import Frozen
 from erase_ray.tasks._batches import WindowBatch
 
 
 @MODELS.register
-class Narm(SessionModel):
+class Narm(RecurrentModel):
     """A GRU's last state beside a weighted sum of all its states; scores are inner products.
 
     With states h_1 ... h_t of a window, the weight of state j is ``v . sigmoid(A1 h_j + A2 h_t)``
@@ -50,8 +47,6 @@ class Narm(SessionModel):
     def __init__(self, settings: Settings, shape: Shape) -> None:
         super().__init__(settings, shape)
         width, hidden = settings.embedding_size, settings.hidden_size
-        self.dropout = Dropout(settings.dropout)
-        self.gru = PackedGru(width, hidden, bias=False)
         self.a_1 = nn.Linear(hidden, hidden, bias=False)
         self.a_2 = nn.Linear(hidden, hidden, bias=False)
         self.v = nn.Linear(hidden, 1, bias=False)
@@ -73,14 +68,11 @@ class Narm(SessionModel):
 
     def session(self, batch: WindowBatch) -> tuple[Tensor, Tensor]:
         """The vector of each window, shape ``(B, D)``, and the item table."""
-        packing = Packing.of(batch.length_B, batch.sizes)
-        item_N = batch.items_BL[packing.sequence_N, packing.step_N]
-        inputs_ND, table_ID = tied(self.item_embedding.weight, item_N)
-        states_NH = self.gru.run(self.dropout(inputs_ND), packing.sizes)
-        last_BH = states_NH.index_select(0, packing.last(batch.length_B))
-        asked_NH = self.a_2(last_BH).index_select(0, packing.sequence_N)
+        reading = self.read(batch)
+        states_NH, last_BH = reading.states_NH, reading.last_BH
+        window_N = reading.packing.sequence_N
+        asked_NH = self.a_2(last_BH).index_select(0, window_N)
         share_N1 = self.v(torch.sigmoid(self.a_1(states_NH) + asked_NH))
-        mixed_BH = torch.zeros_like(last_BH).index_add(
-            0, packing.sequence_N, (share_N1 * states_NH).to(last_BH.dtype)
-        )
-        return self.b(self.session_dropout(torch.cat([mixed_BH, last_BH], 1))), table_ID
+        parts_NH = (share_N1 * states_NH).to(last_BH.dtype)
+        mixed_BH = torch.zeros_like(last_BH).index_add(0, window_N, parts_NH)
+        return self.b(self.session_dropout(torch.cat([mixed_BH, last_BH], 1))), reading.table_ID

@@ -32,15 +32,19 @@ def on_device(array: np.ndarray, device: torch.device) -> Tensor:
     return torch.from_numpy(array.astype(np.int64)).to(device)
 
 
-def ragged(start_B: Tensor, length_B: Tensor) -> tuple[Tensor, Tensor]:
+def ragged(start_B: Tensor, length_B: Tensor, total: int | None = None) -> tuple[Tensor, Tensor]:
     """Positions ``start .. start + length - 1`` of each run, one after the other.
+
+    Args:
+        start_B: First position of each run.
+        length_B: Positions of each.
+        total: The sum of the lengths; None asks the device.
 
     Returns:
         The positions and the number of the run that each belongs to, both int64, shape
         ``(sum of lengths,)``.
     """
-    everyone = torch.arange(len(length_B), device=length_B.device)
-    owner_M = torch.repeat_interleave(everyone, length_B)
+    owner_M = torch.repeat_interleave(length_B, output_size=total)
     shift_B = start_B - (length_B.cumsum(0) - length_B)
     return torch.arange(len(owner_M), device=length_B.device) + shift_B[owner_M], owner_M
 
