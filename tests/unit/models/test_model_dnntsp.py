@@ -21,6 +21,7 @@ from dnntsp_textbook import (
     textbook_loss,
     textbook_scores,
 )
+from model_checks import check_twice_differentiable
 from pydantic import ValidationError
 
 from erase_ray.models import Shape, _basket_attention, _basket_graphs
@@ -228,17 +229,9 @@ def test_it_can_be_differentiated_twice(chunk, monkeypatch):
     monkeypatch.setattr(_basket_attention, "CHUNK", chunk)
     model = make(num_items=4, embedding_size=2).eval()
     model.requires_grad_(False)
-    model.forward = model.loss
     batch = batch_of([[[0, 1], [1, 2], [1], [0, 1]], [[2]]], [[1, 3], [2]])
-    names = [name for name, _ in model.named_parameters()]
 
-    def loss(*weights):
-        named = dict(zip(names, weights, strict=True))
-        return torch.func.functional_call(model, named, (batch,))
-
-    values = tuple(weight.clone().requires_grad_() for weight in model.parameters())
-    assert torch.autograd.gradcheck(loss, values)
-    assert torch.autograd.gradgradcheck(loss, values)
+    check_twice_differentiable(model, batch)
 
 
 def test_products_with_the_hessian_are_those_of_the_textbook():

@@ -2,6 +2,11 @@ import math
 
 import pytest
 import torch
+from model_checks import (
+    check_autocast_keeps_float32,
+    check_twice_differentiable,
+    check_what_is_behind_means_nothing,
+)
 from torch import nn
 
 from erase_ray.models import MODELS, Shape
@@ -58,24 +63,11 @@ def test_gradients_are_those_of_the_textbook():
 
 
 def test_autocast_keeps_float32_results():
-    model = make()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = model.loss(batch())
-    loss.sum().backward()
-    torch.testing.assert_close(loss, model.loss(batch()), rtol=0, atol=2e-2)
-    assert all(weight.grad.dtype == torch.float32 for weight in model.parameters())
+    check_autocast_keeps_float32(make(), batch(), {"rtol": 0, "atol": 2e-2})
 
 
 def test_what_stands_behind_the_length_means_nothing():
-    model = make()
-    other = batch().items_BL.clone()
-    other[0, 2:], other[2, 1:] = 5, 3
-    other = WindowBatch(other, batch().length_B, batch().target_B)
-    assert torch.equal(model.scores(other), model.scores(batch()))
-    grads = [
-        torch.autograd.grad(model.loss(b).sum(), list(model.parameters())) for b in (batch(), other)
-    ]
-    assert all(torch.equal(a, b) for a, b in zip(*grads, strict=True))
+    check_what_is_behind_means_nothing(make(), batch())
 
 
 def test_scores_of_a_window_do_not_depend_on_its_neighbours():
@@ -86,16 +78,7 @@ def test_scores_of_a_window_do_not_depend_on_its_neighbours():
 
 def test_double_backward_of_all_parameters():
     model = make().double()
-    names = [name for name, _ in model.named_parameters()]
-
-    def loss(*weights):
-        model.forward = model.loss
-        named = dict(zip(names, weights, strict=True))
-        return torch.func.functional_call(model, named, (batch(),))
-
-    values = tuple(weight.detach().clone().requires_grad_() for weight in model.parameters())
-    assert torch.autograd.gradcheck(loss, values)
-    assert torch.autograd.gradgradcheck(loss, values)
+    check_twice_differentiable(model, batch())
 
 
 def test_dropout_works_in_training_alone():

@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from model_checks import batch_norms, check_twice_differentiable
 from pydantic import ValidationError
 
 from erase_ray.models import MODELS, Shape
@@ -79,14 +80,7 @@ def test_loss_is_that_of_the_dense_formula():
 def test_penalty_norm_is_that_of_the_batch_shared_out():
     without, model = make(penalty=0.0), make(penalty=3.0, penalty_form="norm")
     columns = batch()
-    norms = [
-        table.weight[ids].norm()
-        for table, ids in [
-            (model.user_embedding, columns.user_B),
-            (model.item_embedding, columns.item_B),
-            (model.item_embedding, columns.negative_B),
-        ]
-    ]
+    norms = batch_norms(model, columns)
     extra_B = model.loss(columns) - without.loss(columns)
     torch.testing.assert_close(extra_B, (3.0 * sum(norms) / 3).expand(3), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(extra_B.mean(), 3.0 * sum(norms) / 3, rtol=1e-4, atol=1e-5)
@@ -160,28 +154,7 @@ def test_dropping_all_edges_of_a_user_equals_never_having_had_them():
 @pytest.mark.parametrize("form", ["squared", "norm"])
 def test_loss_can_be_differentiated_twice(form):
     model = make(embedding_size=2, penalty=0.1, penalty_form=form).double()
-    names = list(dict(model.named_parameters()))
-
-    def loss(*weights):
-        parameters = dict(zip(names, weights, strict=True))
-        return torch.func.functional_call(
-            Loss(model), {f"model.{n}": w for n, w in parameters.items()}, batch()
-        )
-
-    weights = tuple(p.detach().clone().requires_grad_() for p in model.parameters())
-    assert torch.autograd.gradcheck(loss, weights)
-    assert torch.autograd.gradgradcheck(loss, weights)
-
-
-class Loss(torch.nn.Module):
-    """Gives `functional_call` the loss."""
-
-    def __init__(self, model):
-        super().__init__()
-        self.model = model
-
-    def forward(self, columns):
-        return self.model.loss(columns)
+    check_twice_differentiable(model, batch())
 
 
 def test_autocast_changes_nothing_but_small_errors():

@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from model_checks import check_autocast_keeps_float32, check_twice_differentiable
 from pydantic import ValidationError
 
 from erase_ray.models import MODELS, Shape
@@ -144,27 +145,13 @@ def test_double_backward_of_all_parameters():
     model.eval()
     small = batch([[3, 1, 3], [2]])
     small = WindowBatch(small.items_BL, small.length_B, torch.tensor([0, 2]), sizes=small.sizes)
-    names = [name for name, _ in model.named_parameters()]
 
-    def loss(*weights):
-        model.forward = model.loss
-        named = dict(zip(names, weights, strict=True))
-        return torch.func.functional_call(model, named, (small,))
-
-    values = tuple(weight.detach().clone().requires_grad_() for weight in model.parameters())
-    assert torch.autograd.gradcheck(loss, values)
-    assert torch.autograd.gradgradcheck(loss, values)
+    check_twice_differentiable(model, small)
 
 
 def test_loss_under_autocast_is_close_and_float32():
     model = make(items=30)
-    plain = model.loss(batch())
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        rounded = model.loss(batch())
-    assert rounded.dtype == torch.float32
-    torch.testing.assert_close(rounded, plain, rtol=0.02, atol=0.02)
-    rounded.sum().backward()
-    assert all(w.grad is not None and w.grad.dtype == torch.float32 for w in model.parameters())
+    check_autocast_keeps_float32(model, batch(), {"rtol": 0.02, "atol": 0.02})
 
 
 @pytest.mark.parametrize("share", ["dropout", "attention_dropout"])

@@ -4,6 +4,7 @@ from fractions import Fraction
 import pytest
 import torch
 from basket_batches import batch_of, golden, load, some_users
+from model_checks import check_twice_differentiable
 
 from erase_ray.models import MODELS, Shape
 from erase_ray.models._adam import Adam
@@ -222,16 +223,8 @@ def test_loss_and_gradients_are_those_of_the_textbook():
 def test_double_backward_of_the_head_with_the_rest_frozen():
     model = make().double()
     model.requires_grad_(False)
-    names = list(model.head_parameters())
-    model.forward = model.loss
 
-    def loss(*weights):
-        named = dict(zip(names, weights, strict=True))
-        return torch.func.functional_call(model, named, (batch(),))
-
-    values = tuple(w.detach().clone().requires_grad_() for w in model.head_parameters().values())
-    assert torch.autograd.gradcheck(loss, values)
-    assert torch.autograd.gradgradcheck(loss, values)
+    check_twice_differentiable(model, batch(), model.head_parameters())
 
 
 def test_double_backward_of_everything():
@@ -241,17 +234,9 @@ def test_double_backward_of_everything():
     model.requires_grad_(False)
     for weight in model.parameters():
         weight.copy_(torch.randn(weight.shape, generator=rng) / 2)
-    names = [name for name, _ in model.named_parameters()]
-    model.forward = model.loss
     one = batch_of([[[0, 2], [2, 3], [0]]], [[1, 2]])
 
-    def loss(*weights):
-        named = dict(zip(names, weights, strict=True))
-        return torch.func.functional_call(model, named, (one,))
-
-    values = tuple(weight.clone().requires_grad_() for weight in model.parameters())
-    assert torch.autograd.gradcheck(loss, values)
-    assert torch.autograd.gradgradcheck(loss, values)
+    check_twice_differentiable(model, one)
 
 
 class Histories:

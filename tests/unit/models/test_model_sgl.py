@@ -3,6 +3,7 @@ import math
 
 import pytest
 import torch
+from model_checks import batch_norms
 from torch.nn import functional
 
 from erase_ray.models import MODELS, Shape
@@ -85,14 +86,7 @@ def test_loss_is_that_of_the_dense_formula(training):
 def test_penalty_norm_makes_the_sum_over_a_batch_that_of_the_reference():
     without, model = make(penalty=0.0), make(penalty=3.0, penalty_form="norm")
     columns = batch()
-    norms = [
-        table.weight[ids].norm()
-        for table, ids in [
-            (model.user_embedding, columns.user_B),
-            (model.item_embedding, columns.item_B),
-            (model.item_embedding, columns.negative_B),
-        ]
-    ]
+    norms = batch_norms(model, columns)
     extra = (model.loss(columns) - without.loss(columns)).sum()
     torch.testing.assert_close(extra, 3.0 * sum(norms) / 4, rtol=1e-4, atol=1e-5)
 

@@ -3,6 +3,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from model_checks import check_autocast_keeps_float32, check_twice_differentiable
 
 from erase_ray.models import MODELS, Shape
 from erase_ray.tasks._batches import WindowBatch
@@ -139,28 +140,14 @@ def test_sizes_are_asked_for_when_they_are_not_given():
 def test_double_backward_of_all_parameters(items):
     model = make(items=items, width=2)
     small = batch([[3, 1, 3, 0], [2]], num_items=items)
-    names = [name for name, _ in model.named_parameters()]
 
-    def loss(*weights):
-        model.forward = model.loss
-        named = dict(zip(names, weights, strict=True))
-        return torch.func.functional_call(model, named, (small,))
-
-    values = tuple(weight.detach().clone().requires_grad_() for weight in model.parameters())
-    assert torch.autograd.gradcheck(loss, values)
-    assert torch.autograd.gradgradcheck(loss, values)
+    check_twice_differentiable(model, small)
 
 
 @pytest.mark.parametrize("items", [7, 40])
 def test_loss_under_autocast_is_close_and_float32(items):
     model = make(items).float()
-    plain = model.loss(batch())
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        rounded = model.loss(batch())
-    assert rounded.dtype == torch.float32
-    torch.testing.assert_close(rounded, plain, rtol=0.02, atol=0.02)
-    rounded.sum().backward()
-    assert all(w.grad is not None and w.grad.dtype == torch.float32 for w in model.parameters())
+    check_autocast_keeps_float32(model, batch(), {"rtol": 0.02, "atol": 0.02})
 
 
 def test_sizes_without_padding_and_head():
