@@ -12,7 +12,7 @@ from erase_ray.registry import Registry
 from erase_ray.scenarios import SCENARIOS, Scenario
 from erase_ray.settings import Frozen, checked
 
-FORMAT = 3
+FORMAT = 4
 """Raised when the training loop, the evaluation or the stored tables change their numbers."""
 
 

@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,8 +18,10 @@ from erase_ray.experiment.results import REQUESTS
 from erase_ray.experiment.setting import Setting
 from erase_ray.methods import Deadline, Method, Outcome, Request
 from erase_ray.methods._request import World
+from erase_ray.methods._undo import Undo
 from erase_ray.models import Model
 from erase_ray.scenarios import RequestSpec
+from erase_ray.training import training_edges
 
 
 @dataclass(eq=False)
@@ -32,6 +34,9 @@ class ChainRunner:
         method: Serves the requests.
         world: What all requests share.
         limit_s: Seconds one request may take.
+        records: One a request served.
+        state: What the method remembers from request to request.
+        position: Requests served.
     """
 
     setting: Setting
@@ -40,49 +45,93 @@ class ChainRunner:
     world: World
     limit_s: float = math.inf
     records: list[dict[str, Any]] = field(default_factory=list)
+    state: dict[str, Tensor] = field(default_factory=dict)
+    position: int = 0
 
     def __post_init__(self) -> None:
         self.training_size = len(self.world.examples)
 
-    def serve(self, specs: tuple[RequestSpec, ...], at_mark: Callable[[int], None]) -> None:
-        """Serve ``specs`` in order; ``at_mark`` is called with 1 to 4 when a mark is reached.
+    def begin(self) -> float:
+        """Let the method do what comes before the first request; the seconds it took."""
+        started = self._clock()
+        self.state = self.method.begin(self.model, self.world)
+        return self._clock() - started
+
+    def go_on(
+        self,
+        position: int,
+        records: list[dict[str, Any]],
+        training_size: int,
+        state: dict[str, Tensor],
+    ) -> None:
+        """Be where another runner was after ``position`` requests.
+
+        Args:
+            position: Requests that were served; their edges are dropped here.
+            records: Of these.
+            training_size: N after them.
+            state: What the method remembered.
+        """
+        self.position, self.records = position, records
+        self.training_size, self.state = training_size, state
+        if self._drops_edges:
+            self.model.drop_edges(*self._edges(self.setting.chain.rows(position)))
+
+    def serve(
+        self,
+        specs: tuple[RequestSpec, ...],
+        at_mark: Callable[[int], None],
+        after: Callable[[bool], None] = lambda is_mark: None,
+    ) -> None:
+        """Serve those of ``specs`` that are not served yet, in order.
 
         A mark is reached by the number of requests served, whatever became of them.
+
+        Args:
+            specs: The chain.
+            at_mark: Called with 1 to 4 when a mark is reached.
+            after: Called after each request, with True if a mark was reached.
         """
         marks = self.setting.chain.marks
-        forgotten = np.zeros(0, np.int64)
-        users = np.concatenate([spec.users for spec in specs])
-        ends = np.cumsum([len(spec.users) for spec in specs])
-        for position, spec in enumerate(specs):
-            record = self._serve_one(spec, forgotten, users[: ends[position]])
-            record["mark"] = next(k for k, served in enumerate(marks, 1) if position < served)
+        rows, row_ends = _joined([spec.rows for spec in specs])
+        users, user_ends = _joined([spec.users for spec in specs])
+        asked = torch.as_tensor(users, device=self.setting.device)
+        for spec in specs[self.position :]:
+            # views of the whole, so a request costs the same wherever in the chain it stands
+            before, who = rows[: row_ends[self.position]], asked[: user_ends[self.position + 1]]
+            record = self._serve_one(spec, before, who)
+            self.position += 1
+            record["mark"] = next(k for k, end in enumerate(marks, 1) if self.position <= end)
             self.records.append(record)
-            forgotten = np.concatenate([forgotten, spec.rows])
-            started = time.perf_counter()
-            for mark in [k for k, served in enumerate(marks, 1) if served == position + 1]:
+            reached = [k for k, end in enumerate(marks, 1) if self.position == end]
+            started = self._clock()
+            for mark in reached:
                 at_mark(mark)
-            record["seconds_save"] = time.perf_counter() - started
+            record["seconds_save"] = self._clock() - started
+            after(bool(reached))
+            record["seconds_save"] = self._clock() - started
 
     def serve_merged(self, spec: RequestSpec, mark: int) -> None:
         """Serve all requests up to ``mark`` as the one request ``spec``."""
-        record = self._serve_one(spec, np.zeros(0, np.int64), spec.users)
+        asked = torch.as_tensor(spec.users.astype(np.int64), device=self.setting.device)
+        record = self._serve_one(spec, np.zeros(0, np.int64), asked)
         self.records.append(record | {"mark": mark})
 
     def frame(self) -> pd.DataFrame:
         """One row a request, in the order in which they were served."""
         return pd.DataFrame(self.records, columns=list(REQUESTS))
 
-    def _serve_one(
-        self, spec: RequestSpec, forgotten: np.ndarray, asked: np.ndarray
-    ) -> dict[str, Any]:
-        started = time.perf_counter()
+    def _serve_one(self, spec: RequestSpec, forgotten: np.ndarray, asked: Tensor) -> dict[str, Any]:
+        started = self._clock()
         request = self._request(spec, forgotten, asked)
         num_forget, num_cleaned = len(request.forget), len(request.cleaned)
-        ready = time.perf_counter()
+        ready = self._clock()
+        versions = {name: tensor._version for name, tensor in self.state.items()}
         outcome, step_norm = attempt(self.method, self.model, request)
-        if self.model.has_edges and self.method.needs_base:
+        self._check_state(request, versions)
+        if self._drops_edges:
             self.model.drop_edges(*request.edges)
-        done = time.perf_counter()
+        done = self._clock()
         self.training_size += num_cleaned - num_forget
         return {
             "request": spec.id,
@@ -101,16 +150,43 @@ class ChainRunner:
             "details": json.dumps(_details(spec, outcome), sort_keys=True),
         }
 
-    def _request(self, spec: RequestSpec, forgotten: np.ndarray, asked: np.ndarray) -> Request:
+    def _request(self, spec: RequestSpec, forgotten: np.ndarray, asked: Tensor) -> Request:
         return Request(
             spec=spec,
             forgotten=forgotten,
             world=self.world,
-            asked=torch.as_tensor(asked.astype(np.int64), device=self.setting.device),
+            asked=asked,
             training_size=self.training_size,
             seed=seeds.derive(self.setting.cell.seed, "request", spec.id),
             deadline=Deadline(self.limit_s),
+            state=self.state,
         )
+
+    def _check_state(self, request: Request, versions: dict[str, int]) -> None:
+        """Refuse tensors that were edited, since they cannot be put back."""
+        self.state = request.state
+        edited = [name for name, v in versions.items() if self.state[name]._version != v]
+        assert not edited, f"method '{self.method.name}' edited its state {edited} in place"
+
+    @property
+    def _drops_edges(self) -> bool:
+        return self.model.has_edges and not self.method.per_mark
+
+    def _edges(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+        """User and item of the training rows among ``rows``."""
+        table, split = self.world.interactions.only(rows), self.world.split
+        return training_edges(table, split, self.setting.device)
+
+    def _clock(self) -> float:
+        """Seconds, once all that was asked of the device is done."""
+        _synchronise(self.setting.device)
+        return time.perf_counter()
+
+
+def _joined(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """All parts one after the other, and where the first 0, 1, 2 ... of them end."""
+    ends = np.cumsum([0, *map(len, parts)])
+    return np.concatenate(parts).astype(np.int64), ends
 
 
 def _details(spec: RequestSpec, outcome: Outcome) -> dict[str, float]:
@@ -125,17 +201,25 @@ def attempt(method: Method, model: Model, request: Request) -> tuple[Outcome, fl
         The outcome, and the Euclidean norm of the change of the weights.
     """
     changes = method.changes(model)
-    before = {name: weight.detach().clone() for name, weight in changes.items()}
-    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    undo, state = request.undo, dict(request.state)
+    buffers = Undo()
+    if not method.keeps_track:
+        for weight in changes.values():
+            undo.keep(weight)
+        for buffer in model.buffers():
+            buffers.keep(buffer)
     with _only_trainable(model, changes):
         outcome = method.forget(model, request)
     _synchronise(request.device)
-    if outcome.status == "applied" and not _finite(changes):
+    if outcome.status == "applied" and not undo.finite():
         outcome = replace(outcome, status="non_finite", reason="the step made weights not finite")
     if outcome.status != "applied":
-        _restore(changes | dict(model.named_buffers()), before | buffers)
+        undo.restore()
+        buffers.restore()
+        request.state.clear()
+        request.state.update(state)
         return outcome, 0.0
-    return outcome, _distance(changes, before)
+    return outcome, undo.distance()
 
 
 @contextmanager
@@ -155,19 +239,3 @@ def _only_trainable(model: Model, changes: dict[str, nn.Parameter]) -> Iterator[
 def _synchronise(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def _finite(weights: dict[str, nn.Parameter]) -> bool:
-    return all(bool(torch.isfinite(weight).all()) for weight in weights.values())
-
-
-@torch.no_grad()
-def _restore(weights: Mapping[str, Tensor], before: dict[str, Tensor]) -> None:
-    for name, weight in weights.items():
-        weight.copy_(before[name])
-
-
-@torch.no_grad()
-def _distance(weights: dict[str, nn.Parameter], before: dict[str, Tensor]) -> float:
-    squares = [(weight - before[name]).double().square().sum() for name, weight in weights.items()]
-    return math.sqrt(sum(float(square) for square in squares))

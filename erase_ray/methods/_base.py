@@ -1,12 +1,13 @@
 """The contract of a method."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
-from erase_ray.methods._request import Request
+from erase_ray.methods._request import Request, World
 from erase_ray.models import Model
 from erase_ray.registry import Registry
 from erase_ray.settings import Frozen
@@ -42,7 +43,16 @@ class Method(ABC):
     name: ClassVar[str]
     version: ClassVar[int] = 1
     needs_base: ClassVar[bool] = True
-    """False for methods that train anew, which then get one merged request a mark."""
+    """Whether it starts from the base model; False for methods that train their own."""
+    per_mark: ClassVar[bool] = False
+    """True for methods that get all requests up to a mark as one, and a cell a mark."""
+    serves_baselines: ClassVar[bool] = False
+    """Whether it serves models without weights to train, which are fitted in one pass."""
+    serves_learning: ClassVar[bool] = True
+    """Whether it serves models that learn by gradients."""
+    keeps_track: ClassVar[bool] = False
+    """True where :meth:`forget` tells ``request.undo`` what it is about to change, weights and
+    buffers; for the others all of :meth:`changes` and all buffers are copied beforehand."""
 
     class Settings(Frozen):
         """Settings of the method."""
@@ -53,9 +63,21 @@ class Method(ABC):
     def changes(self, model: Model) -> dict[str, nn.Parameter]:
         """The parameters that :meth:`forget` may change, by name; all of them by default.
 
-        The chain runner keeps copies of these alone, and freezes the others.
+        The chain runner freezes the others.
         """
         return dict(model.named_parameters())
+
+    def build(self, make: Callable[[], Model]) -> Model:
+        """The model that is served where :attr:`needs_base` is False; one of ``make()``."""
+        return make()
+
+    def begin(self, model: Model, world: World) -> dict[str, Tensor]:
+        """What is done once before the first request of a chain, such as training.
+
+        Returns:
+            What ``request.state`` holds at the first request.
+        """
+        return {}
 
     @abstractmethod
     def forget(self, model: Model, request: Request) -> Outcome:

@@ -3,7 +3,7 @@
 Vectors are flat: the parameters one after the other, shape ``(P,)``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,8 @@ from erase_ray.methods._mode import in_mode
 from erase_ray.models import Model
 from erase_ray.tasks import Examples
 
-Parameters = list[nn.Parameter]
+Parameters = Sequence[Tensor]
+"""What is differentiated: parameters, or leaves that stand for some of their rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,13 +137,6 @@ class Curvature:
             materialize_grads=True,
         )
         return _flat(products)
-
-
-@torch.no_grad()
-def add_flat(parameters: Parameters, step: Tensor) -> None:
-    """Add a flat vector to the parameters in place."""
-    for weight, piece in zip(parameters, _pieces(step, parameters), strict=True):
-        weight += piece
 
 
 class _SavedBytes:

@@ -12,7 +12,9 @@ from torch import Tensor
 from erase_ray import seeds
 from erase_ray.data.interactions import Interactions
 from erase_ray.data.split import Part, Split
-from erase_ray.models import Model
+from erase_ray.methods._sample import sample
+from erase_ray.methods._undo import Undo
+from erase_ray.models import Model, TrainingSettings
 from erase_ray.scenarios import RequestSpec
 from erase_ray.tasks import Cut, Examples, Task
 
@@ -41,6 +43,8 @@ class World:
         examples: Training examples before the first request.
         num_items: Size of the catalogue.
         train: Trains a fresh model on the given interactions and puts its weights into the model.
+        training: How models of the cell are trained.
+        seed: Root of all draws of the cell.
     """
 
     task: Task
@@ -50,6 +54,8 @@ class World:
     examples: Examples
     num_items: int
     train: Callable[[Model, Interactions], None]
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    seed: int = 0
 
 
 @dataclass(eq=False)
@@ -64,6 +70,9 @@ class Request:
         training_size: N, the number of training examples before this request.
         seed: Root of all randomness of this request.
         deadline: When to give up.
+        state: What a method remembers from request to request, by name; lives as long as the
+            chain. Changes count only if the outcome is ``applied``.
+        undo: What the request changed so far.
     """
 
     spec: RequestSpec
@@ -73,6 +82,8 @@ class Request:
     training_size: int
     seed: int
     deadline: Deadline = field(default_factory=Deadline)
+    state: dict[str, Tensor] = field(default_factory=dict)
+    undo: Undo = field(default_factory=Undo)
 
     @cached_property
     def after(self) -> Interactions:
@@ -115,7 +126,7 @@ class Request:
         them, whatever the outcome: nothing is computed from forgotten rows any more.
         """
         table, positions = self.world.interactions, self._positions
-        train = positions[self.world.split.of(table)[positions] == Part.TRAIN]
+        train = positions[self.world.split.marks[self.spec.rows] == Part.TRAIN]
         user_E, item_E = (
             torch.as_tensor(column[train].astype(np.int64), device=self.device)
             for column in (table.user, table.item)
@@ -140,7 +151,8 @@ class Request:
     def retain(self, num: int, aim_share: float = 0.0) -> Examples:
         """A random sample of other people's training examples, without replacement.
 
-        Nobody who has asked so far is in it, so nothing forgotten is.
+        Nobody who has asked so far is in it, so nothing forgotten is. Time goes with the size of
+        the sample, not of the data, unless ``aim_share`` is asked for.
 
         Args:
             num: Size of the sample; all there are where there are fewer.
@@ -148,14 +160,15 @@ class Request:
                 far as there are that many.
         """
         examples = self.world.examples
-        allowed = ~torch.isin(examples.users, self.asked)
-        order = seeds.order(seeds.derive(self.seed, "retain"), examples.rows)
-        order = order[allowed[order]]
-        if aim_share:
-            aims = examples.aims_at(self.marked_I)[order]
-            first = order[aims][: round(num * aim_share)]
-            order = torch.cat([first, order[~torch.isin(order, first)]])
-        return examples.take(order[:num])
+        seed = seeds.derive(self.seed, "retain")
+        if not aim_share:
+            return examples.take(sample(examples.users, num, seed, self.asked))
+        aiming = torch.nonzero(examples.aims_at(self.marked_I)).flatten()
+        wanted = round(num * aim_share)
+        first = aiming[sample(examples.users[aiming], wanted, seed, self.asked)]
+        others = sample(examples.users, num + len(first), seed, self.asked)
+        others = others[~torch.isin(others, first)]
+        return examples.take(torch.cat([first, others])[:num])
 
     def train_from_scratch(self, model: Model) -> None:
         """Put the weights of a model trained without the forgotten rows into ``model``."""
@@ -183,5 +196,12 @@ class Request:
 
     def _own(self, after: bool) -> Examples:
         own = self.world.interactions.of_users(self._users)
-        own = own.without(self._gone if after else self.forgotten)
+        gone = [self.forgotten, self.spec.rows] if after else [self.forgotten]
+        own = own.without(np.concatenate([rows[_inside(rows, own.row)] for rows in gone]))
         return self.world.task.examples(own, self.world.split, self.world.cut)
+
+
+def _inside(rows: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """bool, of the length of ``rows``: True for those in ``table``, which is short and sorted."""
+    places = np.searchsorted(table, rows)
+    return table[np.minimum(places, len(table) - 1)] == rows if len(table) else rows < rows

@@ -32,11 +32,13 @@ class Solve:
         end: After ``negative_curvature`` the solution is the best before that direction.
         iterations: Products with the matrix.
         residual: Norm of the residual over that of the right-hand side.
+        solver: What it is called in messages.
     """
 
     end: End
     iterations: int
     residual: float
+    solver: str = "conjugate gradient"
 
 
 def conjugate_gradient(
@@ -76,7 +78,9 @@ def conjugate_gradient(
         if give_up():
             return ended("timed_out", iteration)
         product = apply(direction).add_(direction, alpha=damping)
-        curvature, floor = _dot(direction, product), damping / 2 * _dot(direction, direction)
+        pairs = torch.stack([torch.dot(direction, product), torch.dot(direction, direction)])
+        curvature, length = pairs.tolist()
+        floor = damping / 2 * length
         if not math.isfinite(curvature):
             return ended("non_finite", iteration + 1)
         if curvature <= floor:

@@ -20,6 +20,8 @@ class Retrain(Method):
 
     version: ClassVar[int] = 1
     needs_base: ClassVar[bool] = False
+    per_mark: ClassVar[bool] = True
+    serves_baselines: ClassVar[bool] = True
 
     def forget(self, model: Model, request: Request) -> Outcome:
         """Replace the weights of ``model`` by those of a model trained without the rows."""

@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from erase_ray.models._narrow import Narrow
 
-class BlockTable(nn.Module):
+
+class BlockTable(Narrow):
     """Weights of shape ``(I, I)`` that are read as blocks ``weight[items][:, items]``.
 
     With tens of thousands of items a gradient of the table's own size costs more than everything
@@ -19,6 +21,11 @@ class BlockTable(nn.Module):
         self.weight = nn.Parameter(torch.zeros(num_items, num_items))
         self._lending = False
         self._lent: list[tuple[Tensor, Tensor]] = []
+
+    @property
+    def flat(self) -> Tensor:
+        """All weights in one row."""
+        return self.weight.view(-1)
 
     def lend(self, on: bool) -> None:
         """Begin or end handing out blocks as leaves."""
@@ -39,8 +46,9 @@ class BlockTable(nn.Module):
         """The weights from each of some distinct items to each, shape ``(H, H)``."""
         flat = (items_H[:, None] * len(self.weight) + items_H).view(-1)
         lends = self._lending and torch.is_grad_enabled() and self.weight.requires_grad
-        weight = self.weight.detach() if lends else self.weight
-        block = weight.view(-1).index_select(0, flat)
         if lends:
+            block = self.flat.detach().index_select(0, flat)
             self._lent.append((flat, block.requires_grad_()))
+        else:
+            block = self.read(flat)
         return block.view(len(items_H), len(items_H))

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from erase_ray.models._base import Model, Shape, TrainingSettings
+from erase_ray.models._narrow import RowTable
 
 
 class PairModel(Model):
@@ -17,8 +18,8 @@ class PairModel(Model):
 
     def __init__(self, settings: Any, shape: Shape) -> None:
         super().__init__(settings, shape)
-        self.user_embedding = nn.Embedding(shape.num_users, settings.embedding_size)
-        self.item_embedding = nn.Embedding(shape.num_items, settings.embedding_size)
+        self.user_embedding = RowTable(shape.num_users, settings.embedding_size)
+        self.item_embedding = RowTable(shape.num_items, settings.embedding_size)
 
     def head_parameters(self) -> dict[str, nn.Parameter]:
         """The user table."""

@@ -39,10 +39,8 @@ class Bpr(PairModel):
         """Minus the log-probability that the chosen item is above the other, shape ``(B,)``."""
         assert batch.item_B is not None
         assert batch.negative_B is not None
-        # the gradient of a selection is much cheaper than that of an embedding on the CPU
-        items_ID = self.item_embedding.weight
-        user_BD = self.user_embedding.weight.index_select(0, batch.user_B)
-        gap_BD = items_ID.index_select(0, batch.item_B) - items_ID.index_select(0, batch.negative_B)
+        user_BD, item_BD = self.user_embedding(batch.user_B), self.item_embedding(batch.item_B)
+        gap_BD = item_BD - self.item_embedding(batch.negative_B)
         return functional.softplus(-torch.linalg.vecdot(user_BD, gap_BD))
 
     def scores(self, batch: PairBatch) -> Tensor:

@@ -11,6 +11,7 @@ from erase_ray.models import _init
 from erase_ray.models._base import MODELS, Model, Shape, TrainingSettings
 from erase_ray.models._block_table import BlockTable
 from erase_ray.models._gru import PackedGru
+from erase_ray.models._narrow import RowTable
 from erase_ray.models._packing import Packing
 from erase_ray.settings import Frozen
 from erase_ray.tasks._batches import BasketBatch
@@ -54,8 +55,8 @@ class Sets2Sets(Model):
     def __init__(self, settings: Settings, shape: Shape) -> None:
         super().__init__(settings, shape)
         width, items = settings.embedding_size, shape.num_items
-        self.encoder_embedding = nn.Embedding(items, width)
-        self.decoder_embedding = nn.Embedding(items, width)
+        self.encoder_embedding = RowTable(items, width)
+        self.decoder_embedding = RowTable(items, width)
         self.encoder = PackedGru(width, width, bias=True)
         self.attention = nn.Linear(2 * width, settings.max_history)
         self.combine = nn.Linear(2 * width, width)

@@ -5,11 +5,11 @@ import torch
 
 from erase_ray.methods._curvature import (
     Curvature,
-    add_flat,
     gradient_sum,
     smooth,
     weighted_batches,
 )
+from erase_ray.methods._subspace import Subspace
 from tests.conftest import LEARNING
 
 pytestmark = pytest.mark.parametrize("model_name", LEARNING, indirect=True)
@@ -22,14 +22,15 @@ def test_product_is_the_difference_of_gradients(model, examples):
     for weights in (model.head_parameters(), dict(model.named_parameters())):
         parameters = list(weights.values())
         size = sum(weight.numel() for weight in parameters)
+        space = Subspace(weights, {})
         vector = torch.randn(size, generator=torch.Generator().manual_seed(1)).double()
         with smooth(model):
             product = Curvature(model, parameters, batches, 1e9)(vector)
             gradients = []
             for step in (STEP, -2 * STEP):
-                add_flat(parameters, step * vector)
+                space.add(vector, step)
                 gradients.append(gradient_sum(model, parameters, batches))
-            add_flat(parameters, STEP * vector)
+            space.add(vector, STEP)
         difference = (gradients[0] - gradients[1]) / (2 * STEP)
         error = (product - difference).norm() / difference.norm()
         assert difference.norm() > 0

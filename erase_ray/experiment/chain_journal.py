@@ -1,0 +1,170 @@
+"""What a snapshot of a chain holds, when one is taken, and how a chain goes on from it."""
+
+import json
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from erase_ray.experiment._commit import to_json_lines
+from erase_ray.experiment._deltas import difference, patched
+from erase_ray.experiment.chain import ChainRunner
+from erase_ray.experiment.journal import Journal, Snapshot
+from erase_ray.experiment.measure import Measurements
+from erase_ray.experiment.results import RESULTS
+from erase_ray.experiment.tables import from_parquet, to_parquet
+from erase_ray.experiment.weights import separate
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often snapshots are taken.
+
+    Args:
+        every_s: Seconds from one to the next.
+        mark_s: The same where a mark was just measured, or what comes before the first request
+            has been done; what takes less is sooner done again than stored.
+        share: Most of the time that snapshots may take; where they take long, they are rarer.
+    """
+
+    every_s: float = 60.0
+    mark_s: float = 5.0
+    share: float = 0.05
+
+
+@dataclass(eq=False)
+class Course:
+    """What a cell has done and made so far, while its chain is served.
+
+    Args:
+        runner: Serves the requests.
+        measurements: What was measured at the marks.
+        weights: Name of the stored weights by mark.
+        log: Events in order.
+        seconds_begin: What came before the first request.
+    """
+
+    runner: ChainRunner
+    measurements: Measurements
+    weights: dict[str, str] = field(default_factory=dict)
+    log: list[dict[str, Any]] = field(default_factory=list)
+    seconds_begin: float = 0.0
+
+    def begin(self) -> None:
+        """Let the method do what it does before the first request."""
+        self.seconds_begin = self.runner.begin()
+
+
+class ChainJournal:
+    """Takes snapshots of a course, and brings a new one to where the last snapshot was.
+
+    Args:
+        journal: Where they are kept.
+        course: What is kept; its model is the base model, or one that was just built.
+        origin: Weights of the base model by name, of which only the differences are kept; empty
+            if there is none.
+        pace: How often.
+    """
+
+    def __init__(
+        self, journal: Journal, course: Course, origin: dict[str, Tensor], pace: Pace
+    ) -> None:
+        self._journal, self._course, self._origin = journal, course, origin
+        self._pace = pace
+        self._ranked: list[Tensor] = []
+        self._last = time.monotonic()
+        self._took = 0.0
+
+    def resume(self) -> bool:
+        """Go on from the newest snapshot; False if there is none, and nothing was changed."""
+        snapshot = self._journal.load()
+        if snapshot is None:
+            return False
+        runner = self._course.runner
+        self._restore(snapshot)
+        self._last = time.monotonic()
+        label, total = runner.setting.cell.label, len(runner.setting.chain)
+        logger.info("%s goes on after request %d of %d", label, snapshot.position, total)
+        return True
+
+    def after(self, is_mark: bool = True) -> None:
+        """Take a snapshot if it is time to.
+
+        Args:
+            is_mark: Whether a mark was just measured, or the work before the first request done.
+        """
+        runner, pace = self._course.runner, self._pace
+        since = time.monotonic() - self._last
+        limit = pace.mark_s if is_mark else pace.every_s
+        is_over = runner.position == len(runner.setting.chain)
+        if is_over or since < max(limit, self._took / pace.share):
+            return
+        started = time.monotonic()
+        self._journal.save(self._snapshot())
+        self._last = time.monotonic()
+        self._took = self._last - started
+
+    def _snapshot(self) -> Snapshot:
+        course, runner = self._course, self._course.runner
+        same, parts = difference(separate(runner.model.state_dict()), self._origin)
+        for frame in course.measurements.ranked[len(self._ranked) :]:
+            self._ranked.append(_bytes(to_parquet("ranked", frame)))
+        results = pd.DataFrame(course.measurements.results, columns=list(RESULTS))
+        tensors = {
+            "results": _bytes(to_parquet("results", results)),
+            "requests": _bytes(to_parquet("requests", runner.frame())),
+            "log": _bytes(to_json_lines(course.log)),
+        }
+        tensors |= {f"ranked/{number:04d}": data for number, data in enumerate(self._ranked)}
+        tensors |= {f"model/{name}": tensor for name, tensor in parts.items()}
+        tensors |= {f"state/{name}": tensor for name, tensor in runner.state.items()}
+        facts = {
+            "same": same,
+            "training_size": runner.training_size,
+            "weights": course.weights,
+            "seconds_begin": course.seconds_begin,
+        }
+        return Snapshot(runner.position, facts, tensors)
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        course, facts = self._course, snapshot.facts
+        tables = {name: _text(snapshot.tensors[name]) for name in ("results", "requests", "log")}
+        self._ranked = [tensor.clone() for tensor in _part(snapshot, "ranked").values()]
+        course.measurements.results[:] = _rows(from_parquet(tables["results"]))
+        course.measurements.ranked[:] = [from_parquet(_text(data)) for data in self._ranked]
+        course.log[:] = [json.loads(line) for line in tables["log"].splitlines()]
+        course.weights |= facts["weights"]
+        course.seconds_begin = facts["seconds_begin"]
+        model, device = course.runner.model, course.runner.setting.device
+        # patching would write into what the differences are taken of
+        same = {name: self._origin[name].clone() for name in self._origin}
+        model.load_state_dict(patched(same, facts["same"], _part(snapshot, "model")))
+        course.runner.go_on(
+            position=snapshot.position,
+            records=_rows(from_parquet(tables["requests"])),
+            training_size=facts["training_size"],
+            state={n: t.clone().to(device) for n, t in _part(snapshot, "state").items()},
+        )
+
+
+def _part(snapshot: Snapshot, kind: str) -> dict[str, Tensor]:
+    start = f"{kind}/"
+    return {n[len(start) :]: t for n, t in snapshot.tensors.items() if n.startswith(start)}
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _bytes(data: bytes) -> Tensor:
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8) if data else torch.zeros(0).byte()
+
+
+def _text(tensor: Tensor) -> bytes:
+    return tensor.numpy().tobytes()
