@@ -46,11 +46,16 @@ def weighted_batches(
     draws = num_draws if examples.draws_negatives else 1
     everyone = torch.arange(len(examples), device=examples.rows.device)
     chunks = everyone.split(size) if len(examples) else ()
-    return [
-        Weighted(examples.batch(chunk, seeds.derive(seed, "negatives", draw)), weight / draws)
-        for draw in range(draws)
-        for chunk in chunks
-    ]
+    batches = []
+    for chunk in chunks:
+        drawn = [examples.batch(chunk, seeds.derive(seed, "negatives", d)) for d in range(draws)]
+        # a call costs much the same for few examples as for many
+        together = max(1, size // len(chunk))
+        for start in range(0, draws, together):
+            some = drawn[start : start + together]
+            batch = some[0] if len(some) == 1 else type(some[0]).joined(some)
+            batches.append(Weighted(batch, weight / draws))
+    return batches
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """What a model is given at once, one type a task."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -12,6 +14,12 @@ class PairBatch:
     user_B: Tensor
     item_B: Tensor | None = None
     negative_B: Tensor | None = None
+
+    @classmethod
+    def joined(cls, batches: "Sequence[PairBatch]") -> "PairBatch":
+        """Several batches with targets as one, in their order."""
+        columns = zip(*((b.user_B, b.item_B, b.negative_B) for b in batches), strict=True)
+        return cls(*(torch.cat(column) for column in columns))
 
     def __len__(self) -> int:
         return len(self.user_B)

@@ -85,13 +85,17 @@ def test_a_loss_linear_in_a_parameter_has_no_curvature_there():
 
 def test_batches_cover_every_draw_once():
     examples = toy_world(PairTask(), TABLE).examples
-    batches = weighted_batches(examples, 0.5, 50, seed=4, num_draws=3)
+    batches = weighted_batches(examples, 0.5, 54, seed=4, num_draws=3)
     assert sum(len(one.batch) for one in batches) == 3 * len(examples)
     assert {one.weight for one in batches} == {0.5 / 3}
-    negatives = torch.cat([one.batch.negative_B for one in batches]).view(3, -1)
+    negatives = torch.stack(
+        [torch.cat([one.batch.negative_B for one in batches[draw::3]]) for draw in range(3)]
+    )
     assert not torch.equal(negatives[0], negatives[1])
-    same = weighted_batches(examples.take(torch.tensor([5, 3])), 0.5, 50, seed=4, num_draws=3)
-    assert [one.batch.negative_B.tolist() for one in same] == negatives[:, [5, 3]].tolist()
+    same = weighted_batches(examples.take(torch.tensor([5, 3])), 0.5, 54, seed=4, num_draws=3)
+    assert len(same) == 1, "few examples and their draws are one batch"
+    assert same[0].batch.negative_B.view(3, 2).tolist() == negatives[:, [5, 3]].tolist()
+    assert same[0].batch.user_B.view(3, 2).tolist() == [examples.users[[5, 3]].tolist()] * 3
 
 
 def test_one_draw_is_enough_where_nothing_is_drawn():
