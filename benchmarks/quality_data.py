@@ -72,6 +72,11 @@ def baskets(folder: Path) -> Data:
     return _data("Ta-Feng", "next_basket", _latest(_read(BASKETS, folder), NUM_SHOPPERS))
 
 
+def table(title: str, settings: dict[str, Any], folder: Path) -> Data:
+    """A table of a folder, read with some settings of the dataset ``table``."""
+    return _data(title, settings["task"], _read(settings, folder))
+
+
 def read(task: str, storage: str, folder: Path | None) -> Data | None:
     """The data of a task; None where it lies in a folder that was not given."""
     if task == "cf":
