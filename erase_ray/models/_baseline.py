@@ -31,6 +31,10 @@ class TrainingRows:
     def __len__(self) -> int:
         return len(self.item_N)
 
+    def of(self, is_meant_N: Tensor) -> "TrainingRows":
+        """Some of the rows, by a bool a row."""
+        return TrainingRows(*(column_N[is_meant_N] for column_N in vars(self).values()))
+
 
 class Baseline(Model):
     """A model that :meth:`fit` makes from the training rows in one pass.
@@ -45,6 +49,20 @@ class Baseline(Model):
     @abstractmethod
     def fit(self, rows: TrainingRows) -> None:
         """Learn from the training rows; ``reset`` was called and edges, if any, are set."""
+
+    def remove(self, rows: TrainingRows, left: TrainingRows) -> dict[str, float]:
+        """Take training rows out again, as if :meth:`fit` had never seen them.
+
+        Edges still hold the rows; the caller drops them afterwards.
+
+        Args:
+            rows: All of them were learned from.
+            left: What the people of these rows still have.
+
+        Returns:
+            Figures for the record, such as ``step_norm``: the Euclidean norm of the change.
+        """
+        raise NotImplementedError(f"model '{self.name}' cannot take rows out again")
 
     def reset(self, generator: torch.Generator) -> None:
         """Nothing is drawn unless a subclass does."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
@@ -68,37 +69,53 @@ class OwnItems:
         """Sum over users of the squared count of each item, float64, shape ``(I,)``."""
         return torch.bincount(self._item_P, self._count_P**2, minlength=self.num_items)
 
-    def joint_counts(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def joint_counts(self, item_N: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """What is not 0 in the item-by-item matrix of ``sum over users of count times count``.
 
         Takes time proportional to the sum over users of their squared numbers of items, plus one
         pass over the matrix; memory is bounded by `MOST_CELLS` and `MOST_PAIRS`.
 
+        Args:
+            item_N: Rows of the matrix, ascending; all by default.
+
         Yields:
-            For a block of consecutive items: item, other item (the same one included) and value
+            For a block of consecutive rows: item, other item (the same one included) and value
             (float64) of each entry, sorted by item, then other item.
         """
-        order_P = self._item_P.argsort(stable=True)
-        size_I = torch.bincount(self._item_P, minlength=self.num_items)
-        end_I = size_I.cumsum(0).tolist()
-        num_rows = max(1, MOST_CELLS // self.num_items)
-        for first in range(0, self.num_items, num_rows):
-            last = min(first + num_rows, self.num_items)
-            begin = end_I[first - 1] if first else 0
-            sum_BI = self._block(order_P[begin : end_I[last - 1]], first, last - first)
+        if item_N is None:
+            item_N = torch.arange(self.num_items, device=self._key_P.device)
+        order_P, start_I = self._by_item
+        for item_B in item_N.split(max(1, MOST_CELLS // self.num_items)):
+            start_B = start_I[item_B]
+            place_E, row_E = ragged(start_B, start_I[item_B + 1] - start_B)
+            sum_BI = self._block(order_P[place_E], row_E, len(item_B))
             row_C, other_C = sum_BI.nonzero(as_tuple=True)
-            yield row_C + first, other_C, sum_BI[row_C, other_C]
+            yield item_B[row_C], other_C, sum_BI[row_C, other_C]
 
-    def _block(self, place_E: Tensor, first: int, num_rows: int) -> Tensor:
+    def gram_times(self, vector_I: Tensor) -> Tensor:
+        """The whole matrix times a vector (float64), in time proportional to the pairs."""
+        user_P = self._key_P // self.num_items
+        sum_U = torch.bincount(user_P, self._count_P * vector_I[self._item_P])
+        product_P = self._count_P * sum_U[user_P]
+        return torch.bincount(self._item_P, product_P, minlength=self.num_items)
+
+    @cached_property
+    def _by_item(self) -> tuple[Tensor, Tensor]:
+        """The pairs by item, then user, and where each item begins among them."""
+        start_I = self._key_P.new_zeros(self.num_items + 1)
+        start_I[1:] = torch.bincount(self._item_P, minlength=self.num_items).cumsum(0)
+        return self._item_P.argsort(stable=True), start_I
+
+    def _block(self, place_E: Tensor, row_E: Tensor, num_rows: int) -> Tensor:
         """Rows of the matrix from the pairs at ``place_E``, shape ``(num_rows, I)``."""
         flat = self._count_P.new_zeros(num_rows * self.num_items)
         user_E = self._key_P[place_E] // self.num_items
-        row_E = (self._item_P[place_E] - first) * self.num_items
         start_E, length_E = self._runs(user_E)
         for piece in pieces(length_E, MOST_PAIRS):
             place_M, owner_M = ragged(start_E[piece], length_E[piece])
             product_M = self._count_P[place_E[piece]][owner_M] * self._count_P[place_M]
-            flat.index_add_(0, row_E[piece][owner_M] + self._item_P[place_M], product_M)
+            cell_M = (row_E[piece] * self.num_items)[owner_M] + self._item_P[place_M]
+            flat.index_add_(0, cell_M, product_M)
         return flat.view(num_rows, self.num_items)
 
     def _runs(self, user_B: Tensor) -> tuple[Tensor, Tensor]:

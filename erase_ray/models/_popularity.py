@@ -25,6 +25,13 @@ class Popularity(Baseline):
         """Count."""
         self.count_I = torch.bincount(rows.item_N, minlength=self.shape.num_items)
 
+    def remove(self, rows: TrainingRows, left: TrainingRows) -> dict[str, float]:
+        """Subtract, in time proportional to the number of rows."""
+        item_J, gone_J = torch.unique(rows.item_N, return_counts=True)
+        assert bool((self.count_I[item_J] >= gone_J).all())
+        self.count_I.index_add_(0, item_J, -gone_J)
+        return {"step_norm": float(gone_J.double().norm())}
+
     def scores(self, batch: Any) -> Tensor:
         """The counts in float64, which holds them exactly, shape ``(B, I)``."""
         return self.count_I.double().expand(len(batch), -1)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from erase_ray.models._base import MODELS, Shape
 from erase_ray.models._baseline import TrainingRows
+from erase_ray.models._neighbours import Lists, Near
 from erase_ray.models._own_items import OwnItems, OwnItemsBaseline
 from erase_ray.models._pieces import pieces
-from erase_ray.models._strongest import strongest
 from erase_ray.settings import Frozen
 from erase_ray.tasks._arrays import ragged
 from erase_ray.tasks._batches import PairBatch
@@ -60,22 +60,59 @@ class ItemKnn(OwnItemsBaseline):
     def fit(self, rows: TrainingRows) -> None:
         """Keep the nearest neighbours of each item; short lists end in similarities of 0."""
         own = OwnItems(rows.user_N, rows.item_N, self.shape.num_items)
-        square_I = own.squares()
-        self.neighbour_IK.zero_()
-        self.similarity_IK.zero_()
-        for item_C, other_C, joint_C in own.joint_counts():
+        item_I = torch.arange(self.shape.num_items, device=rows.item_N.device)
+        for _ in self._anew(own, own.squares(), item_I):
+            pass
+
+    def remove(self, rows: TrainingRows, left: TrainingRows) -> dict[str, float]:
+        """Count again what the items of the rows have in common with others, and nothing else.
+
+        Their lists are made anew; in those of others they go where their new similarity puts them.
+        Lists in which something behind the end may move up are made anew as well.
+
+        Returns:
+            ``num_lists``, how many lists may have changed, and ``num_counted``, how many of them
+            were made anew.
+        """
+        self.drop_edges(rows.user_N, rows.item_N)
+        square_I, item_J = self.own.squares(), torch.unique(rows.item_N)
+        is_changed_I = torch.zeros_like(square_I, dtype=torch.bool)
+        is_changed_I[item_J] = True
+        parts = list(self._anew(self.own, square_I, item_J))
+        item_E, other_E, cosine_E = (torch.cat(part) for part in zip(*parts, strict=True))
+        near = Near(other_E, item_E, cosine_E).of(~is_changed_I[other_E])
+        near_R = torch.unique(torch.cat([near.item_E, rows.item_N, left.item_N]))
+        near_R = near_R[~is_changed_I[near_R]]
+        lists, is_short_R = self._lists_of(near_R).replaced(is_changed_I, near)
+        self._set(lists)
+        short_R = lists.item_R[is_short_R]
+        for _ in self._anew(self.own, square_I, short_R):
+            pass
+        self.restore_edges(rows.user_N, rows.item_N)
+        num_lists = float(len(item_J) + len(is_short_R))
+        return {"num_lists": num_lists, "num_counted": float(len(item_J) + len(short_R))}
+
+    def _anew(
+        self, own: OwnItems, square_I: Tensor, item_N: Tensor
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Make some lists anew; yields item, other item and similarity of all that are similar."""
+        self.neighbour_IK[item_N] = 0
+        self.similarity_IK[item_N] = 0
+        for item_C, other_C, joint_C in own.joint_counts(item_N):
             norms_C = (square_I[item_C] * square_I[other_C]).sqrt()
             cosine_C = (joint_C / (norms_C + self.settings.shrink)).float()
             is_other_C = item_C != other_C
-            self._keep(item_C[is_other_C], other_C[is_other_C], cosine_C[is_other_C])
+            near = Near(item_C, other_C, cosine_C).of(is_other_C)
+            found_N = torch.unique_consecutive(near.item_E)
+            self._set(Lists.made_of(near, found_N, self.neighbour_IK.shape[1]))
+            yield near.item_E, near.other_E, near.similarity_E
 
-    def _keep(self, item_C: Tensor, other_C: Tensor, cosine_C: Tensor) -> None:
-        item_N, length_N = torch.unique_consecutive(item_C, return_counts=True)
-        if not len(item_N):
-            return
-        value_NK, place_NK = strongest(cosine_C, length_N, self.neighbour_IK.shape[1])
-        self.similarity_IK[item_N] = value_NK.to(self.similarity_IK.dtype)
-        self.neighbour_IK[item_N] = other_C[place_NK] * (value_NK > 0)
+    def _lists_of(self, item_R: Tensor) -> Lists:
+        return Lists(item_R, self.neighbour_IK[item_R], self.similarity_IK[item_R].float())
+
+    def _set(self, lists: Lists) -> None:
+        self.neighbour_IK[lists.item_R] = lists.neighbour_RK
+        self.similarity_IK[lists.item_R] = lists.similarity_RK.to(self.similarity_IK.dtype)
 
     @contextmanager
     def scoring(self) -> Iterator[None]:

@@ -33,6 +33,10 @@ class Random(Baseline):
     def fit(self, rows: TrainingRows) -> None:
         """There is nothing to learn."""
 
+    def remove(self, rows: TrainingRows, left: TrainingRows) -> dict[str, float]:
+        """There is nothing to unlearn."""
+        return {"step_norm": 0.0}
+
     def scores(self, batch: PairBatch) -> Tensor:
         """Uniform numbers with 53 bits in float64, shape ``(B, I)``."""
         num_items = self.shape.num_items

@@ -1,6 +1,6 @@
 """What was in the sessions that are most like the present one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from erase_ray.models._base import MODELS, Shape, TrainingSettings
 from erase_ray.models._baseline import Baseline, TrainingRows
 from erase_ray.models._pieces import pieces
+from erase_ray.models._session_index import SessionIndex
 from erase_ray.models._strongest import strongest
 from erase_ray.settings import Frozen
 from erase_ray.tasks._arrays import ragged
@@ -17,6 +18,8 @@ from erase_ray.tasks._batches import WindowBatch
 
 MOST_CANDIDATES = 1 << 20
 """Candidates (a session once for each shared item), or items of neighbours, taken at once."""
+
+FIELDS = tuple(field.name for field in fields(SessionIndex))
 
 
 @MODELS.register
@@ -54,6 +57,7 @@ class Sknn(Baseline):
         """Longest window, in items."""
 
     number_S: Tensor
+    time_S: Tensor
     rank_S: Tensor
     session_offset: Tensor
     session_item_V: Tensor
@@ -62,10 +66,8 @@ class Sknn(Baseline):
 
     def __init__(self, settings: Settings, shape: Shape) -> None:
         super().__init__(settings, shape)
-        # sessions by number, with their ranks in time (0 is the latest); all else is by rank
-        sizes = {"number_S": 0, "rank_S": 0, "session_offset": 1, "session_item_V": 0}
-        sizes |= {"item_offset": shape.num_items + 1, "item_session_V": 0}
-        for name, size in sizes.items():
+        for name in FIELDS:
+            size = {"session_offset": 1, "item_offset": shape.num_items + 1}.get(name, 0)
             self.register_buffer(name, torch.zeros(size, dtype=torch.int64))
 
     @property
@@ -75,18 +77,22 @@ class Sknn(Baseline):
 
     def fit(self, rows: TrainingRows) -> None:
         """List the items of each session, and the sessions of each item, latest first."""
-        num_items = self.shape.num_items
-        self.number_S, size_S = torch.unique_consecutive(rows.sequence_N, return_counts=True)
-        last_S = rows.time_N[size_S.cumsum(0) - 1]
-        latest_first_S = last_S.argsort(stable=True).flip(0)
-        self.rank_S = torch.empty_like(latest_first_S)
-        self.rank_S[latest_first_S] = torch.arange(len(last_S), device=last_S.device)
-        rank_N = self.rank_S.repeat_interleave(size_S)
-        key_V = torch.unique(rank_N * num_items + rows.item_N)
-        rank_V, self.session_item_V = key_V // num_items, key_V % num_items
-        self.session_offset = _offsets(rank_V, len(last_S))
-        self.item_session_V = rank_V[self.session_item_V.argsort(stable=True)]
-        self.item_offset = _offsets(self.session_item_V, num_items)
+        self._take(SessionIndex.of(rows, self.shape.num_items))
+
+    def remove(self, rows: TrainingRows, left: TrainingRows) -> dict[str, float]:
+        """Take the sessions of the rows out of both lists, and put in what is left of them.
+
+        Returns:
+            ``num_sessions``, how many sessions changed.
+        """
+        number_A = torch.unique(rows.sequence_N)
+        index = SessionIndex(*(getattr(self, name) for name in FIELDS))
+        self._take(index.changed(number_A, left.of(torch.isin(left.sequence_N, number_A))))
+        return {"num_sessions": float(len(number_A))}
+
+    def _take(self, index: SessionIndex) -> None:
+        for name in FIELDS:
+            setattr(self, name, getattr(index, name))
 
     def scores(self, batch: WindowBatch) -> Tensor:
         """Sums of similarities, the most similar neighbour first, shape ``(B, I)``."""
@@ -185,10 +191,3 @@ class _Sets:
 def _columns(tensor: Tensor) -> Tensor:
     """0, 1, ... along the last dimension."""
     return torch.arange(tensor.shape[-1], device=tensor.device)
-
-
-def _offsets(list_V: Tensor, num_lists: int) -> Tensor:
-    """Where each list begins when entries are sorted by list, shape ``(num_lists + 1,)``."""
-    offsets = list_V.new_zeros(num_lists + 1)
-    offsets[1:] = torch.bincount(list_V, minlength=num_lists).cumsum(0)
-    return offsets

@@ -28,7 +28,7 @@ def test_weights_are_those_of_one_regression_an_item(seed, l2):
     counts, weights = regressions(rows, 30, 17, l2)
     model = fitted("ease", rows, 17, 30, l2=l2)
     expected = torch.from_numpy(weights).float()
-    torch.testing.assert_close(model.weight_II, expected, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(model.weights(), expected, rtol=1e-5, atol=1e-7)
     scores = torch.from_numpy(counts @ weights).float()
     torch.testing.assert_close(model.scores(pairs(*range(30))), scores, rtol=1e-5, atol=1e-6)
 
@@ -36,7 +36,7 @@ def test_weights_are_those_of_one_regression_an_item(seed, l2):
 def test_two_items_worked_by_hand():
     """X'X + 2 I = [[4, 1], [1, 3]]."""
     model = fitted("ease", rows_of([0, 0, 1], [0, 1, 0]), 2, l2=2.0)
-    torch.testing.assert_close(model.weight_II, torch.tensor([[0, 1 / 4], [1 / 3, 0]]))
+    torch.testing.assert_close(model.weights(), torch.tensor([[0, 1 / 4], [1 / 3, 0]]))
     torch.testing.assert_close(
         model.scores(pairs(1, 0, 2)), torch.tensor([[0, 1 / 4], [1 / 3, 1 / 4], [0, 0]])
     )
@@ -56,7 +56,7 @@ def test_too_large_a_catalogue_is_an_error_that_names_the_memory():
     with pytest.raises(TrainingError, match=expected):
         fitted("ease", rows_of([0], [1]), 30_800)
     assert kind.Settings().max_items == 30_000
-    assert fitted("ease", rows_of([0], [1]), 5, max_items=5).weight_II.shape == (5, 5)
+    assert fitted("ease", rows_of([0], [1]), 5, max_items=5).weights().shape == (5, 5)
 
 
 def test_settings_have_bounds():
