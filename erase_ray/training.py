@@ -105,6 +105,48 @@ def train(
     return TrainingRecord(**curves, seconds=time.perf_counter() - start)
 
 
+def train_epochs(
+    model: Model,
+    examples: Examples,
+    settings: TrainingSettings,
+    seed: int,
+    epochs: range,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[float]:
+    """Train ``model`` for some epochs more, from the weights that are in it.
+
+    Nothing is validated and no epoch is picked; the optimiser and the decay of its step size begin
+    anew with the first of ``epochs``. As in :func:`train`, all draws depend on the seed, the number
+    of the epoch and the row id of an example alone. Edges are set, and :meth:`Model.prepare` is
+    called, by whoever calls this.
+
+    Args:
+        model: On the device of the examples; left in training mode.
+        examples: One or more.
+        settings: How to train; ``epochs``, ``patience`` and the selection metric have no influence.
+        seed: Root of all draws.
+        epochs: Their numbers, which the draws depend on.
+        should_stop: Asked before each epoch; no more are run once it says yes.
+
+    Returns:
+        Mean loss of an example in each epoch that was run.
+
+    Raises:
+        TrainingError: There are no examples, or a loss or the weights are not finite.
+    """
+    if not len(examples):
+        raise TrainingError(f"model '{model.name}' has no training examples left to learn from")
+    losses = []
+    with closing(_adam(model, settings)) as adam:
+        steps = _Steps(model, examples, adam, settings, seed, epochs.start)
+        for epoch in epochs:
+            if should_stop():
+                break
+            losses.append(steps.run(epoch))
+    _check_weights(model)
+    return losses
+
+
 def training_edges(
     interactions: Interactions, split: Split, device: torch.device
 ) -> tuple[Tensor, Tensor]:
@@ -146,10 +188,7 @@ class _Run:
     def epochs(self, examples: Examples) -> dict[str, Any]:
         """Run them all; losses and values by the names of :class:`TrainingRecord`."""
         settings = self.settings
-        betas = (settings.beta_1, settings.beta_2)
-        adam = Adam(
-            self.model, settings.learning_rate, settings.weight_decay, betas, settings.epsilon
-        )
+        adam = _adam(self.model, settings)
         best, losses = Best(self.model), []
         identity = self._identity(examples) if self.checkpoint else {}
         with closing(adam):
@@ -218,6 +257,7 @@ class _Steps:
     optimizer: Adam
     settings: TrainingSettings
     seed: int
+    first_epoch: int = 0
 
     def __post_init__(self) -> None:
         self._has_dropout = any(_drops(module) for module in self.model.modules())
@@ -231,7 +271,7 @@ class _Steps:
         self.model.train()
         self.model.start_epoch(seeds.derive(self.seed, "epoch", epoch))
         if settings.decay_every:
-            decay = settings.decay_factor ** (epoch // settings.decay_every)
+            decay = settings.decay_factor ** ((epoch - self.first_epoch) // settings.decay_every)
             self.optimizer.set_learning_rate(settings.learning_rate * decay)
         order = seeds.order(seeds.derive(self.seed, "order", epoch), self.examples.rows)
         draw = seeds.derive(self.seed, "negatives", epoch)
@@ -271,6 +311,11 @@ class _Steps:
                 f"{epoch}, step {int(bad[0])}; a learning_rate below "
                 f"{self.settings.learning_rate:g} may help"
             )
+
+
+def _adam(model: Model, settings: TrainingSettings) -> Adam:
+    betas = (settings.beta_1, settings.beta_2)
+    return Adam(model, settings.learning_rate, settings.weight_decay, betas, settings.epsilon)
 
 
 def _check_weights(model: Model) -> None:

@@ -10,7 +10,7 @@ from erase_ray.data.interactions import Interactions
 from erase_ray.data.split import Part, Split
 from erase_ray.models._graph import sums_of_rows
 
-POWER_STEPS = 4
+POWER_STEPS = 8
 """Products with the matrix and its transpose that sharpen the singular vectors."""
 SPARE = 8
 """Directions beyond those asked for that are searched, for accuracy."""
@@ -100,11 +100,10 @@ def user_vectors(interactions: Interactions, split: Split, size: int, seed: int)
         seed: Root of the directions.
     """
     inside = split.select(interactions, Part.TRAIN)
-    columns = (interactions.user[inside], interactions.item[inside])
+    user_R, item_R = interactions.user[inside], interactions.item[inside]
     sizes = (interactions.num_users, interactions.num_items)
     size = min(size, *sizes)
-    table = _Table(*columns, *sizes)
-    turned = _Table(*columns[::-1], *sizes[::-1])
+    table, turned = _Table(user_R, item_R, sizes), _Table(item_R, user_R, (sizes[1], sizes[0]))
     drawn = seeds.numpy_generator(seed).standard_normal((sizes[1], min(size + SPARE, *sizes)))
     basis_UK = _orthogonal(table.times(torch.from_numpy(drawn)))
     for _ in range(POWER_STEPS):
@@ -112,13 +111,15 @@ def user_vectors(interactions: Interactions, split: Split, size: int, seed: int)
         basis_UK = _orthogonal(table.times(basis_IK))
     left_KK, spread_K, _ = torch.linalg.svd(turned.times(basis_UK).T, full_matrices=False)
     vector_UD = (basis_UK @ left_KK * spread_K)[:, :size]
-    return functional.normalize(vector_UD)
+    is_there_U1 = table.times(torch.ones(sizes[1], 1, dtype=torch.float64)) > 0
+    return functional.normalize(vector_UD) * is_there_U1
 
 
 class _Table:
     """Counts of pairs as a sparse matrix, by row."""
 
-    def __init__(self, row: np.ndarray, column: np.ndarray, rows: int, columns: int) -> None:
+    def __init__(self, row: np.ndarray, column: np.ndarray, sizes: tuple[int, int]) -> None:
+        rows, columns = sizes
         key_G, count_G = np.unique(row.astype(np.int64) * columns + column, return_counts=True)
         size_N = np.bincount(key_G // columns, minlength=rows)
         self._start = torch.from_numpy(np.append(0, np.cumsum(size_N)))
@@ -134,5 +135,6 @@ def _orthogonal(table_NK: Tensor) -> Tensor:
 
 
 def _distances(vector_UD: Tensor, centre_SD: Tensor) -> Tensor:
-    """Squared distances, but for what is the same for all centres of a user."""
-    return centre_SD.square().sum(1) + vector_UD.square().sum(1)[:, None] - 2 * vector_UD @ centre_SD.T
+    """Squared distances, shape ``(U, S)``."""
+    square_US = vector_UD.square().sum(1)[:, None] + centre_SD.square().sum(1)
+    return square_US - 2 * vector_UD @ centre_SD.T
