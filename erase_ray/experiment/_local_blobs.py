@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import shutil
 import time
 import uuid
 from collections.abc import Iterator
@@ -78,6 +79,11 @@ class LocalBlobs(Blobs):
         """Delete a file if it is there."""
         with self._errors("delete", name):
             (self._folder / name).unlink(missing_ok=True)
+
+    def clear(self, folder: str) -> None:
+        """Delete ``folder``, with what killed writers left in it."""
+        with self._errors("delete", folder), contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self._folder / folder)
 
     def names(self, folder: str) -> list[str]:
         """Names of all files below ``folder``, sorted; empty if there is no such folder."""

@@ -135,6 +135,11 @@ class Blobs:
         with self._errors("delete", name), contextlib.suppress(FileNotFoundError):
             self._fs.rm_file(self._path(name))
 
+    def clear(self, folder: str) -> None:
+        """Delete all files below ``folder``; nothing of it is left where folders are real."""
+        for name in self.names(folder):
+            self.remove(name)
+
     def names(self, folder: str) -> list[str]:
         """Names of all files below ``folder``, sorted; empty if there is no such folder."""
         with self._errors("list", folder):
@@ -143,7 +148,9 @@ class Blobs:
             except FileNotFoundError:
                 return []
         names = (path[len(self._root) + 1 :] for path in found)
-        return sorted(name for name in names if not name.endswith(".tmp"))
+        # some servers list a folder that is empty now as a file
+        inside = (name for name in names if name != folder)
+        return sorted(name for name in inside if not name.endswith(".tmp"))
 
     def ending_in(self, folder: str, leaf: str) -> list[str]:
         """Names of all files called ``leaf`` two folders below ``folder``, in one listing."""

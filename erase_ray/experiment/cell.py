@@ -4,6 +4,8 @@ import hashlib
 import json
 from typing import Any
 
+from pydantic import Field
+
 from erase_ray.datasets import DATASETS, Dataset
 from erase_ray.experiment.results import BASE, ORIGINAL
 from erase_ray.methods import METHODS, Method
@@ -54,7 +56,7 @@ class Cell(Frozen):
     ``method`` may also be ``base`` (train the base model; ``scenario`` is then None unless the
     scenario poisons the training data, and has then the defaults in what does not matter to the
     poison) or ``original`` (measure it). ``mark`` (1 to 4) is set for
-    methods that train anew and do one mark a cell, and None for chains, which pass all four.
+    methods that get one merged request a mark, and None for chains, which pass all four.
     """
 
     dataset: Part
@@ -64,12 +66,17 @@ class Cell(Frozen):
     method: Part
     seed: int
     mark: int | None = None
+    limit_s: float | None = Field(default=None, gt=0)
+    """Seconds a request of a chain may take; None for no limit. It can change what comes out, from
+    run to run."""
 
     @property
     def key(self) -> str:
         """SHA-256 of everything that can change the result, in hexadecimal."""
+        limit = {} if self.limit_s is None else {"limit_s": self.limit_s}
         return _digest(
-            {
+            limit
+            | {
                 "format": FORMAT,
                 "dataset": self.dataset.identity(DATASETS),
                 "model": self.model.identity(MODELS),
@@ -90,7 +97,8 @@ class Cell(Frozen):
     def base(self) -> "Cell":
         """The cell that trains the base model this one starts from."""
         scenario = _poisoning(self.scenario) if self.scenario else None
-        changes = {"scenario": scenario, "method": Part(name=BASE), "mark": None}
+        changes = {"scenario": scenario, "method": Part(name=BASE)}
+        changes |= {"mark": None, "limit_s": None}
         return self.model_copy(update=changes)
 
     @property

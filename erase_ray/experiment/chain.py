@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from erase_ray import seeds
+from erase_ray.data.interactions import Interactions
 from erase_ray.experiment.results import REQUESTS
 from erase_ray.experiment.setting import Setting
 from erase_ray.methods import Deadline, Method, Outcome, Request
@@ -50,6 +51,8 @@ class ChainRunner:
 
     def __post_init__(self) -> None:
         self.training_size = len(self.world.examples)
+        # makes the index of the table by user, which is no part of the first request
+        self.world.interactions.of_users(np.zeros(0, np.int64))
 
     def begin(self) -> float:
         """Let the method do what comes before the first request; the seconds it took."""
@@ -64,7 +67,7 @@ class ChainRunner:
         training_size: int,
         state: dict[str, Tensor],
     ) -> None:
-        """Be where another runner was after ``position`` requests.
+        """Be where another runner was after ``position`` requests; the weights are there already.
 
         Args:
             position: Requests that were served; their edges are dropped here.
@@ -75,7 +78,10 @@ class ChainRunner:
         self.position, self.records = position, records
         self.training_size, self.state = training_size, state
         if self._drops_edges:
-            self.model.drop_edges(*self._edges(self.setting.chain.rows(position)))
+            # a built model may keep whose edges go where among its weights
+            self.model.set_edges(*self._edges(self.world.interactions))
+            served = self.world.interactions.only(self.setting.chain.rows(position))
+            self.model.drop_edges(*self._edges(served))
 
     def serve(
         self,
@@ -126,9 +132,12 @@ class ChainRunner:
         request = self._request(spec, forgotten, asked)
         num_forget, num_cleaned = len(request.forget), len(request.cleaned)
         ready = self._clock()
-        versions = {name: tensor._version for name, tensor in self.state.items()}
+        remembered = [(name, tensor, tensor._version) for name, tensor in self.state.items()]
         outcome, step_norm = attempt(self.method, self.model, request)
-        self._check_state(request, versions)
+        self.state = request.state
+        if outcome.status != "applied":
+            edited = [name for name, tensor, version in remembered if tensor._version != version]
+            assert not edited, f"method '{self.method.name}' edited {edited} of its state in place"
         if self._drops_edges:
             self.model.drop_edges(*request.edges)
         done = self._clock()
@@ -162,20 +171,12 @@ class ChainRunner:
             state=self.state,
         )
 
-    def _check_state(self, request: Request, versions: dict[str, int]) -> None:
-        """Refuse tensors that were edited, since they cannot be put back."""
-        self.state = request.state
-        edited = [name for name, v in versions.items() if self.state[name]._version != v]
-        assert not edited, f"method '{self.method.name}' edited its state {edited} in place"
-
     @property
     def _drops_edges(self) -> bool:
         return self.model.has_edges and not self.method.per_mark
 
-    def _edges(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
-        """User and item of the training rows among ``rows``."""
-        table, split = self.world.interactions.only(rows), self.world.split
-        return training_edges(table, split, self.setting.device)
+    def _edges(self, table: Interactions) -> tuple[Tensor, Tensor]:
+        return training_edges(table, self.world.split, self.setting.device)
 
     def _clock(self) -> float:
         """Seconds, once all that was asked of the device is done."""

@@ -3,7 +3,9 @@
 import json
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -67,16 +69,20 @@ class ChainJournal:
     Args:
         journal: Where they are kept.
         course: What is kept; its model is the base model, or one that was just built.
-        origin: Weights of the base model by name, of which only the differences are kept; empty
-            if there is none.
+        origin: Gives the weights of the base model by name, of which only the differences are
+            kept; none if there is no base model. Called at the first snapshot.
         pace: How often.
     """
 
     def __init__(
-        self, journal: Journal, course: Course, origin: dict[str, Tensor], pace: Pace
+        self,
+        journal: Journal,
+        course: Course,
+        origin: Callable[[], dict[str, Tensor]],
+        pace: Pace,
     ) -> None:
-        self._journal, self._course, self._origin = journal, course, origin
-        self._pace = pace
+        self._journal, self._course, self._pace = journal, course, pace
+        self._origin = cache(origin)
         self._ranked: list[Tensor] = []
         self._last = time.monotonic()
         self._took = 0.0
@@ -112,7 +118,7 @@ class ChainJournal:
 
     def _snapshot(self) -> Snapshot:
         course, runner = self._course, self._course.runner
-        same, parts = difference(separate(runner.model.state_dict()), self._origin)
+        same, parts = difference(separate(runner.model.state_dict()), self._origin())
         for frame in course.measurements.ranked[len(self._ranked) :]:
             self._ranked.append(_bytes(to_parquet("ranked", frame)))
         results = pd.DataFrame(course.measurements.results, columns=list(RESULTS))
@@ -129,6 +135,8 @@ class ChainJournal:
             "training_size": runner.training_size,
             "weights": course.weights,
             "seconds_begin": course.seconds_begin,
+            "state": list(runner.state),
+            "on_cpu": [name for name, tensor in runner.state.items() if tensor.is_cpu],
         }
         return Snapshot(runner.position, facts, tensors)
 
@@ -141,16 +149,25 @@ class ChainJournal:
         course.log[:] = [json.loads(line) for line in tables["log"].splitlines()]
         course.weights |= facts["weights"]
         course.seconds_begin = facts["seconds_begin"]
-        model, device = course.runner.model, course.runner.setting.device
+        model = course.runner.model
         # patching would write into what the differences are taken of
-        same = {name: self._origin[name].clone() for name in self._origin}
+        same = {name: tensor.clone() for name, tensor in self._origin().items()}
         model.load_state_dict(patched(same, facts["same"], _part(snapshot, "model")))
         course.runner.go_on(
             position=snapshot.position,
             records=_rows(from_parquet(tables["requests"])),
             training_size=facts["training_size"],
-            state={n: t.clone().to(device) for n, t in _part(snapshot, "state").items()},
+            state=self._state(snapshot),
         )
+
+    def _state(self, snapshot: Snapshot) -> dict[str, Tensor]:
+        """What the method remembered, each tensor where it was and in the same order."""
+        device = self._course.runner.setting.device
+        found, on_cpu = _part(snapshot, "state"), snapshot.facts["on_cpu"]
+        return {
+            name: found[name].clone() if name in on_cpu else found[name].to(device, copy=True)
+            for name in snapshot.facts["state"]
+        }
 
 
 def _part(snapshot: Snapshot, kind: str) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from erase_ray.datasets import DATASETS
 from erase_ray.evaluation import default_block
 from erase_ray.experiment.cell import NO_METHOD, Cell, Part
-from erase_ray.experiment.results import BASE
+from erase_ray.experiment.results import BASE, ORIGINAL
 from erase_ray.methods import METHODS
 from erase_ray.models import MODELS, Shape
 from erase_ray.scenarios._base import NUM_MARKS
@@ -30,6 +30,8 @@ SECONDS_PER_ITEM = {"cf": 0.0, "session_based": 2e-8, "next_basket": 3e-7}
 """The same for each item that is scored."""
 SECONDS_PER_REQUEST = {"cf": 0.05, "session_based": 0.3, "next_basket": 0.5}
 """One request of an unlearning method by task."""
+SHARD_SHARE = 0.1
+"""Share of the training that one request repeats, where a method trained a model of its own."""
 SLOW_EXAMPLE, SLOW_ITEM, SLOW_REQUEST = 1e-4, 1e-7, 0.3
 """For tasks that came later."""
 SECONDS_PER_SCORE = 1e-8
@@ -92,15 +94,16 @@ class CostModel:
         queries = rows // 10 if task == "session_based" else users
         seconds = SECONDS_TO_START
         copies, kept, measured = TRAINING_COPIES, 1, 1
-        if _trains(cell):
-            seconds += self._training_seconds(cell, task)
-            measured = 0 if cell.method.name == BASE else 1
-        elif cell.method.name in NO_METHOD:
-            kept = 0
-        else:
-            requests = self._requests(cell)
-            seconds += requests * SECONDS_PER_REQUEST.get(task, SLOW_REQUEST)
+        training = self._training_seconds(cell, task) if _trains(cell) else 0.0
+        seconds += training
+        if _serves_chain(cell):
+            per_request = SECONDS_PER_REQUEST.get(task, SLOW_REQUEST) + SHARD_SHARE * training
+            seconds += self._requests(cell) * per_request
             kept = measured = NUM_MARKS
+        elif cell.method.name == ORIGINAL:
+            kept = 0
+        elif cell.method.name == BASE:
+            measured = 0
         seconds += measured * queries * items * SECONDS_PER_SCORE
         memory = copies * weights + rows * BYTES_PER_ROW + 3 * 4 * default_block(items) * items
         memory_mb = PROCESS_MB + memory // 2**20
@@ -166,3 +169,7 @@ def _trains(cell: Cell) -> bool:
     if cell.method.name in NO_METHOD:
         return cell.method.name == BASE
     return not METHODS.get(cell.method.name).needs_base
+
+
+def _serves_chain(cell: Cell) -> bool:
+    return cell.method.name not in NO_METHOD and not METHODS.get(cell.method.name).per_mark

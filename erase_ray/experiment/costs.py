@@ -10,6 +10,7 @@ from erase_ray.experiment.results import RESULTS
 from erase_ray.experiment.setting import Setting
 
 PHASES = ("seconds_data", "seconds_algorithm", "seconds_save")
+PERCENTILES = (50, 95, 99)
 
 
 def training_costs(setting: Setting, marks: tuple[int, ...], seconds: float) -> pd.DataFrame:
@@ -19,7 +20,7 @@ def training_costs(setting: Setting, marks: tuple[int, ...], seconds: float) -> 
 
 
 def request_costs(setting: Setting, requests: pd.DataFrame) -> pd.DataFrame:
-    """Mean seconds a request by phase, and mean, median and 95th percentile of data + algorithm.
+    """Mean seconds a request by phase, and mean and percentiles of data + algorithm.
 
     At each mark all requests up to it count. ``seconds_save`` (measuring and saving at the marks)
     is spread over the requests and is not part of ``seconds_request``.
@@ -30,9 +31,8 @@ def request_costs(setting: Setting, requests: pd.DataFrame) -> pd.DataFrame:
         total = (served["seconds_data"] + served["seconds_algorithm"]).to_numpy(float)
         values = {phase: float(served[phase].to_numpy(float).mean()) for phase in PHASES} | {
             "seconds_request": float(total.mean()),
-            "seconds_request_p50": float(np.quantile(total, 0.5)),
-            "seconds_request_p95": float(np.quantile(total, 0.95)),
         }
+        values |= {f"seconds_request_p{p}": float(np.quantile(total, p / 100)) for p in PERCENTILES}
         rows += [_row(setting, mark, name, value, len(served)) for name, value in values.items()]
     return pd.DataFrame(rows, columns=list(RESULTS))
 

@@ -55,7 +55,7 @@ def load_cells(path: Path, only: str = "", assignments: list[str] | None = None)
 def expand(blocks: list[Block]) -> list[Cell]:
     """One cell for each combination of dataset, model, seed, scenario and method of one task.
 
-    A method that trains anew gives one cell a mark.
+    A method that gets merged requests gives one cell a mark.
 
     Raises:
         GridError: Parts that do not exist, settings they refuse, or parts that no combination
@@ -65,7 +65,7 @@ def expand(blocks: list[Block]) -> list[Cell]:
     axes = [_Axes.resolve(block, faults) for block in blocks]
     faults.report()
     for axis in axes:
-        _note_baselines(axis, faults)
+        _note_unserved(axis, faults)
     pairs = [_pairs(axis, faults) for axis in axes]
     faults.report()
     return [cell for axis, some in zip(axes, pairs, strict=True) for cell in _combine(axis, some)]
@@ -129,6 +129,9 @@ class _Axes:
     scenarios: list[Part]
     methods: list[tuple[Part, tuple[int | None, ...]]]
     seeds: list[int]
+    limit_s: float | None
+    where_fitting: frozenset[str]
+    """Methods that are left out for models that they do not serve."""
 
     @classmethod
     def resolve(cls, block: Block, faults: _Faults) -> "_Axes":
@@ -142,6 +145,8 @@ class _Axes:
             [part for part in scenarios if part],
             [method for method in methods if method],
             block.seeds,
+            block.limit_s,
+            frozenset(choice.name for choice in block.methods if choice.where_fitting),
         )
 
 
@@ -153,8 +158,8 @@ def _method(choice: Choice, faults: _Faults) -> tuple[Part, tuple[int | None, ..
     part = faults.part(METHODS, choice)
     if part is None:
         return None
-    needs_base = METHODS.get(part.name).needs_base
-    return part, (None,) if needs_base else tuple(range(1, NUM_MARKS + 1))
+    per_mark = METHODS.get(part.name).per_mark
+    return part, tuple(range(1, NUM_MARKS + 1)) if per_mark else (None,)
 
 
 def _model(
@@ -179,15 +184,24 @@ def _model(
     return (part, training, kind.task) if part else None
 
 
-def _note_baselines(axes: _Axes, faults: _Faults) -> None:
-    """Baselines have no weights that a method could edit."""
-    editing = [part.name for part, marks in axes.methods if marks == (None,)]
-    editing = [name for name in editing if name != ORIGINAL]
-    counted = [part.name for part, *_ in axes.models if not MODELS.get(part.name).learns]
-    if editing and counted:
+def _note_unserved(axes: _Axes, faults: _Faults) -> None:
+    """Note the models that a method was asked to serve and cannot."""
+    asked = [part.name for part, _ in axes.methods if part.name not in axes.where_fitting]
+    models = [part.name for part, *_ in axes.models]
+    counted = [name for name in models if not MODELS.get(name).learns]
+    trained = [name for name in models if MODELS.get(name).learns]
+    editing = [name for name in asked if any(not _fits(name, model) for model in counted)]
+    counting = [name for name in asked if any(not _fits(name, model) for model in trained)]
+    if editing:
+        others = [name for name in METHODS.names() if METHODS.get(name).serves_baselines]
         faults.note(
             f"no weights to forget from in {', '.join(counted)}: put baselines into a block whose "
-            f"methods are {ORIGINAL} and retrain, without {', '.join(editing)}"
+            f"methods are among {', '.join([ORIGINAL, *others])}, without {', '.join(editing)}"
+        )
+    if counting:
+        faults.note(
+            f"{', '.join(counting)} cannot serve {', '.join(trained)}, which learn by gradients: "
+            "put them into a block without it"
         )
 
 
@@ -221,10 +235,19 @@ def _combine(axes: _Axes, pairs: list[_Pair]) -> list[Cell]:
             method=method,
             seed=seed,
             mark=mark,
+            limit_s=axes.limit_s if mark is None and method.name != ORIGINAL else None,
         )
         for dataset, model, training in pairs
         for seed in axes.seeds
         for scenario in axes.scenarios
         for method, marks in axes.methods
+        if method.name not in axes.where_fitting or _fits(method.name, model.name)
         for mark in marks
     ]
+
+
+def _fits(method: str, model: str) -> bool:
+    if method == ORIGINAL:
+        return True
+    kind = METHODS.get(method)
+    return kind.serves_learning if MODELS.get(model).learns else kind.serves_baselines

@@ -15,7 +15,7 @@ from erase_ray.models._presets import DEFAULT
 from erase_ray.settings import Frozen, checked, parse_assignment, read_yaml
 
 ALL = "all"
-"""In a list of methods: the original model and every known method."""
+"""In a list of methods: the original model and, for each model, all methods that can serve it."""
 
 
 class Choice(Frozen):
@@ -23,6 +23,8 @@ class Choice(Frozen):
 
     name: str
     settings: dict[str, Any] = {}
+    where_fitting: bool = False
+    """Whether it is left out for models that it does not serve; without it they are an error."""
 
 
 def choices(value: Any) -> list[Choice]:
@@ -51,7 +53,7 @@ def _methods(value: Any) -> list[Choice]:
         return listed
     own = {choice.name for choice in named}
     others = [name for name in (ORIGINAL, *METHODS.names()) if name not in own]
-    return [Choice(name=name) for name in others] + named
+    return [Choice(name=name, where_fitting=True) for name in others] + named
 
 
 def _several(value: Any) -> Any:
@@ -73,6 +75,8 @@ class Block(Frozen):
     """Settings of the models, by a name in models/presets.yaml."""
     training: dict[str, Any] = {}
     """What differs from the preset's training settings."""
+    limit_s: Annotated[float, Field(gt=0)] | None = None
+    """Seconds that a request of a chain may take; None for no limit."""
 
 
 class Machine(Frozen):
@@ -131,7 +135,9 @@ def _assign(
     if key not in BLOCK_KEYS:
         raise SettingsError(f"--set {text}: {_unknown(key, ('machine', *BLOCK_KEYS))}")
     if not path and key != "training":
-        return [_changed(block, key, value, text) for block in blocks], machine
+        return [
+            _changed(block, key, _widened(block, key, value), text) for block in blocks
+        ], machine
     if key == "training":
         if path and path[0] not in TrainingSettings.model_fields:
             raise SettingsError(f"--set {text}: {_unknown(path[0], TrainingSettings.model_fields)}")
@@ -140,6 +146,13 @@ def _assign(
     if key not in PARTS or len(path) < 2:
         raise SettingsError(f"--set {text}: write {key}=..., or {key}.NAME.SETTING=... for a part")
     return _set_parts(blocks, key, path, value, text), machine
+
+
+def _widened(block: Block, key: str, value: Any) -> Any:
+    """``value``, or what the block names already and ``all`` others."""
+    if key != "methods" or value != ALL:
+        return value
+    return [ALL, *(choice for choice in block.methods if not choice.where_fitting)]
 
 
 def _set_parts(
@@ -158,7 +171,7 @@ def _set_parts(
 def _with(choice: Choice, name: str, path: list[str], value: Any, text: str) -> Choice:
     if choice.name != name:
         return choice
-    return Choice(name=name, settings=_put(choice.settings, path, value, text))
+    return choice.model_copy(update={"settings": _put(choice.settings, path, value, text)})
 
 
 def _changed(block: Block, key: str, value: Any, text: str) -> Block:

@@ -13,7 +13,9 @@ from erase_ray.data.split import Split
 from erase_ray.errors import StoreError
 from erase_ray.experiment.cell import Cell
 from erase_ray.experiment.chain_view import ChainView
+from erase_ray.experiment.journal import Journal
 from erase_ray.experiment.store import Store
+from erase_ray.methods import Method
 from erase_ray.models import Model, Shape
 from erase_ray.scenarios import Chain, Scenario
 from erase_ray.tasks import TASKS, Cut, Queries, Task
@@ -89,9 +91,21 @@ class Setting:
         base = store.manifest(self.cell.base.key)
         model = self.fresh_model()
         model.load_state_dict(store.get_weights(base["weights"]["0"]))
+        return self._with_edges(model)
+
+    def built_model(self, method: Method) -> Model:
+        """What ``method`` makes of fresh models, for methods that train their own."""
+        return self._with_edges(method.build(self.fresh_model).to(self.device))
+
+    def _with_edges(self, model: Model) -> Model:
         if model.has_edges:
             model.set_edges(*training_edges(self.interactions, self.split, self.device))
         return model
+
+    def journal(self, store: Store) -> Journal:
+        """Where a chain leaves its snapshots, for a successor on the same kind of device."""
+        identity = {"chain": self.chain.hash, "device": self.device.type}
+        return store.journal(self.cell.key, identity)
 
     def cut(self, model: Model) -> Cut:
         """How histories are cut for ``model``."""

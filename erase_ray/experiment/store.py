@@ -25,9 +25,12 @@ from erase_ray.experiment._commit import (
 from erase_ray.experiment._events import EventStream, read_events
 from erase_ray.experiment._names import cell_folder, chain_folder, data_folder, run_path
 from erase_ray.experiment._open import open_blobs
+from erase_ray.experiment.journal import Journal
 from erase_ray.experiment.tables import SCHEMAS, from_parquet, to_parquet
 from erase_ray.scenarios import Chain
 
+JOURNAL = "journal"
+"""Folder of the snapshots of a cell, beside its files."""
 _READERS = 16
 
 
@@ -240,6 +243,20 @@ class Store:
         filled = [frame for frame in frames if len(frame)]
         empty = from_parquet(to_parquet(name, pd.DataFrame()))
         return pd.concat(filled, ignore_index=True) if filled else empty
+
+    def journal(self, key: str, identity: dict[str, str]) -> Journal:
+        """The snapshots of a cell that is not committed yet.
+
+        Args:
+            key: Of the cell.
+            identity: What else a snapshot has to agree in.
+        """
+        folder = f"{cell_folder(key)}/{JOURNAL}"
+        return Journal(self._blobs, folder, identity | {"cell": key})
+
+    def drop_journal(self, key: str) -> None:
+        """Delete the snapshots of a cell."""
+        self._blobs.clear(f"{cell_folder(key)}/{JOURNAL}")
 
     def put_weights(self, tensors: dict[str, Tensor], parent: str | None = None) -> str:
         """Store weights and return their SHA-256; see :func:`weights.put_weights`."""

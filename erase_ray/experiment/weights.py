@@ -40,7 +40,7 @@ def put_weights(blobs: Blobs, tensors: dict[str, Tensor], parent: str | None = N
     Raises:
         StoreError: The parent is missing or corrupt, or the storage cannot be written.
     """
-    plain = _plain(tensors)
+    plain = separate(tensors)
     if parent is None:
         return _save(blobs, plain, _FULL)
     old, header = _load(blobs, parent, verify=True)
@@ -66,7 +66,7 @@ def get_weights(blobs: Blobs, sha: str, verify: bool = True) -> dict[str, Tensor
     return _load(blobs, sha, verify)[0]
 
 
-def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def separate(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Sorted by name, contiguous, on the CPU, and none sharing memory with another."""
     plain: dict[str, Tensor] = {}
     seen: set[int] = set()

@@ -71,7 +71,8 @@ class Request:
         seed: Root of all randomness of this request.
         deadline: When to give up.
         state: What a method remembers from request to request, by name; lives as long as the
-            chain. Changes count only if the outcome is ``applied``.
+            chain. Changes count only if the outcome is ``applied``. Tensors are replaced, never
+            edited in place.
         undo: What the request changed so far.
     """
 

@@ -16,6 +16,8 @@ from tests.conftest import CPU, LEARNING, set_edges, trained_weights
 pytestmark = pytest.mark.parametrize("model_name", LEARNING, indirect=True)
 LEARNED = [name for name in METHODS.names() if METHODS.get(name).serves_learning]
 IN_CHAIN = [name for name in LEARNED if METHODS.get(name).needs_base]
+FORGETTING = [name for name in IN_CHAIN if name not in ("none", "finetune")]
+"""All but the points of reference that leave forgetting to chance."""
 ONE_REQUEST = [name for name in LEARNED if name in IN_CHAIN or METHODS.get(name).per_mark]
 """Methods that can be shown one request; those with models of their own train them first."""
 
@@ -68,7 +70,7 @@ def test_changes_only_what_it_says(method_name, model, request_made):
     before = {name: value.clone() for name, value in model.named_parameters()}
     outcome, step_norm = attempt(method, model, request_made)
     assert outcome.status == "applied", outcome.reason
-    assert step_norm > 0
+    assert step_norm > 0 or not allowed
     for name, value in model.named_parameters():
         assert torch.isfinite(value).all()
         assert value.requires_grad
@@ -103,7 +105,7 @@ def test_nothing_to_forget_leaves_the_model_alone(method_name, model, data, exam
     assert all(torch.equal(before[name], value) for name, value in model.named_parameters())
 
 
-@pytest.mark.parametrize("method_name", IN_CHAIN)
+@pytest.mark.parametrize("method_name", FORGETTING)
 def test_forgets_without_ruining_the_rest(method_name, model, request_made):
     """The forgotten examples lose against other people's, whose loss rises by 5 % at most.
 

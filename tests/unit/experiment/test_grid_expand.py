@@ -1,11 +1,15 @@
 """From YAML to cells. The parts are real; no data is touched."""
 
 import textwrap
+from pathlib import Path
 
 import pytest
 
 from erase_ray.errors import GridError, SettingsError
 from erase_ray.experiment.grid import load_cells, load_grid
+from erase_ray.models import MODELS
+
+GRIDS = Path(__file__).parents[3] / "jobs" / "grids"
 
 GRID = """
 seeds: [2, 3]
@@ -52,13 +56,6 @@ def test_a_block_overrides_what_stands_beside_the_blocks(write):
     block = "    seeds: [7]\n    methods: [{scif: {}}]\n"
     cells = load_cells(write(GRID + block))
     assert [(cell.seed, cell.method.name) for cell in cells] == [(7, "scif")]
-
-
-def test_all_methods(write):
-    from erase_ray.methods import METHODS
-
-    cells = load_cells(write(GRID), assignments=["methods=all"])
-    assert {cell.method.name for cell in cells} == {"original", *METHODS.names()}
 
 
 def test_only_combinations_of_one_task(write):
@@ -222,13 +219,49 @@ def test_an_unknown_preset_is_named(write):
         load_cells(write(GRID), assignments=["preset=original"])
 
 
-def test_baselines_are_only_measured_and_retrained(write):
+def test_baselines_only_get_methods_that_serve_them(write):
     text = GRID.replace("models: [bpr]", "models: [bpr, pop, ease]")
     expected = (
         r"^no weights to forget from in pop, ease: put baselines into a block whose methods are "
-        r"original and retrain, without scif$"
+        r"among original, (\w+, )*exact, (\w+, )*retrain, without scif$"
     )
     with pytest.raises(GridError, match=expected):
         load_cells(write(text))
     cells = load_cells(write(text.replace(", scif", "")))
     assert {cell.model.name for cell in cells} == {"bpr", "pop", "ease"}
+    cells = load_cells(write(text.replace("bpr, ", "").replace("scif", "exact, none")))
+    assert [cell.method.name for cell in cells if cell.mark is None] == [
+        *("original", "exact", "none") * 2 * 2
+    ]
+
+
+def test_rows_are_not_taken_out_of_models_that_learn(write):
+    text = GRID.replace("models: [bpr]", "models: [bpr, lightgcn, pop]").replace("scif", "exact")
+    expected = (
+        r"^exact cannot serve bpr, lightgcn, which learn by gradients: put them into a block "
+        r"without it$"
+    )
+    with pytest.raises(GridError, match=expected):
+        load_cells(write(text))
+
+
+def test_both_kinds_of_misfits_in_one_message(write):
+    text = GRID.replace("models: [bpr]", "models: [bpr, pop]").replace("scif", "scif, exact")
+    with pytest.raises(GridError, match=r"without scif; exact cannot serve bpr, which"):
+        load_cells(write(text))
+
+
+@pytest.mark.parametrize("path", sorted(GRIDS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_grids_that_come_with_the_code_have_no_faults(path):
+    assert len({cell.key for cell in load_cells(path)}) == len(load_cells(path)) > 0
+
+
+def test_the_full_grid_takes_rows_out_of_every_baseline_with_the_first_seed():
+    cells = load_cells(GRIDS / "full.yaml")
+    counted = {name for name in MODELS.names() if not MODELS.get(name).learns}
+    found = [cell for cell in cells if cell.model.name in counted]
+    assert {cell.model.name for cell in found if cell.method.name == "exact"} == counted
+    assert {cell.seed for cell in found} == {2}
+    assert {cell.dataset.name for cell in found} == {cell.dataset.name for cell in cells}
+    # of the three catalogues of its task only this one is small enough
+    assert {cell.dataset.name for cell in found if cell.model.name == "ease"} == {"movielens"}

@@ -91,3 +91,15 @@ def test_requests_are_counted_for_each_scenario(scenario, requests):
     model = CostModel()
     longer = model.of_cell(cell).seconds - model.of_cell(one).seconds
     assert longer == pytest.approx((requests - 1) * SECONDS_PER_REQUEST["cf"])
+
+
+def test_a_method_that_trains_its_own_model_trains_and_serves():
+    model = CostModel()
+    methods = ["original", "scif", "sisa", "retrain"]
+    original, scif, sisa, retrain = (
+        model.of_cell(cell) for cell in cells_of("movielens", "bpr", "cf", methods=methods)[:4]
+    )
+    assert original.seconds < scif.seconds < sisa.seconds
+    assert retrain.seconds < sisa.seconds
+    # weights and answers at all four marks, where retraining has one a cell
+    assert sisa.stored_bytes == scif.stored_bytes == 4 * retrain.stored_bytes
