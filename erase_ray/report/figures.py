@@ -93,7 +93,7 @@ def _seconds(measured: Measured) -> Figure:
         f"Seconds a request by phase, {panel.title}",
         [bar for bar in bars if all(map(math.isfinite, (*bar.phases, bar.request)))],
     )
-    head = ["Method", *PHASE_TITLES, "request", "median", "95th percentile", "requests"]
+    head = ["Method", *PHASE_TITLES, "request", "median", "95th percentile", "99th", "requests"]
     rows = [_seconds_row(measured, series) for series in served]
     sheet = Sheet(f"Mean seconds a request, {panel.title}", head, rows)
     return Figure(
@@ -112,7 +112,8 @@ def _bar(measured: Measured, series: Series) -> Bar:
 
 
 def _seconds_row(measured: Measured, series: Series) -> list[Entry]:
-    names = [*PHASES, "seconds_request", "seconds_request_p50", "seconds_request_p95"]
+    quantiles = [f"seconds_request_p{percent}" for percent in (50, 95, 99)]
+    names = [*PHASES, "seconds_request", *quantiles]
     stats = [measured.stat(series.name, name) for name in names]
     entries = [Entry(significant(s.mean), s.mean) if s else missing() for s in stats]
     tables = [cell.tables["requests"] for cell in series.cells if cell.done]

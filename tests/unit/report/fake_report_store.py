@@ -156,6 +156,7 @@ def add_small(store: FakeStore, seed: int = 0, test_hash: str = "a" * 64) -> Non
         "seconds_request": 0.2,
         "seconds_request_p50": 0.18,
         "seconds_request_p95": 0.4,
+        "seconds_request_p99": 0.5,
     }
     served = [("applied", ""), ("applied", ""), ("timed_out", "60 s in solve"), ("applied", "")]
     store.add(
