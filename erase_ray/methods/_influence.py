@@ -18,14 +18,18 @@ from erase_ray.methods._curvature import (
     weighted_batches,
 )
 from erase_ray.methods._request import Request
+from erase_ray.methods._rise import FLOOR, spend, unspent
 from erase_ray.methods._solve import Limits, Solve, conjugate_gradient
 from erase_ray.methods._subspace import Subspace, subspace
+from erase_ray.methods._unseen import gone, mean_loss, mean_of, unseen_gap
 from erase_ray.models import Model
 from erase_ray.settings import Frozen
 from erase_ray.tasks import Examples
 
 MEGABYTE = 2**20
 MOST_HALVINGS = 10
+MIN_GAP = 0.05
+"""Least gap between seen and unseen examples, as a share of the loss."""
 
 
 class InfluenceSettings(Frozen):
@@ -45,13 +49,37 @@ class InfluenceSettings(Frozen):
     """Longest step, as a Euclidean norm; longer ones are shortened."""
     max_rise: float = Field(default=0.01, gt=0)
     """Share by which the loss of ``num_check`` examples of others, which the Hessian sample does
-    not hold, may rise; the step is halved until it does not. Infinite: it is taken as it is."""
+    not hold, may rise; the step is halved until it does not. Infinite: the step is taken as it is,
+    and the next two settings do not count either."""
+    max_chain_rise: float = Field(default=0.1, ge=0)
+    """The same for all requests of the chain together; falls make room for rises."""
+    max_forgetting: float = Field(default=2.0, gt=0)
+    """How far the loss of the forgotten examples may rise, in units of what separates examples of
+    others that the model was trained on from those it never saw, at least a twentieth of the loss
+    itself. Not for people of whom no training example is left."""
     num_check: int = Field(default=256, ge=1)
     """See ``max_rise``."""
     batch_size: int = Field(default=512, ge=1)
     """Examples of a mini-batch."""
     graph_budget_mb: float = Field(default=512.0, ge=0)
     """Most memory for the graphs kept from iteration to iteration; no influence on numbers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """A mean loss that must stay below a limit.
+
+    Args:
+        name: Of the loss, for details and messages.
+        batches: Whose weighted sum it is.
+        before: The loss at the beginning.
+        limit: The highest loss.
+    """
+
+    name: str
+    batches: list[Weighted]
+    before: float
+    limit: float
 
 
 @dataclass(eq=False)
@@ -65,7 +93,7 @@ class Job:
         removed: Forgotten examples with weight 1 and cleaned ones with weight -1.
         sample: Batches whose weighted sum stands for the mean loss of all that is left.
         hessian: The Hessian of that sum.
-        check: Batches of other people whose loss must not rise; empty if nothing is checked.
+        bounds: Losses that the step must keep below a limit.
         num_retain: Other people's examples in ``sample``.
         num_gradients: Gradients of mini-batches so far.
         num_hvps: Hessian-vector products other than those of ``hessian`` so far.
@@ -78,7 +106,7 @@ class Job:
     removed: list[Weighted]
     sample: list[Weighted]
     hessian: Curvature
-    check: list[Weighted]
+    bounds: list[Bound]
     num_retain: int
     num_gradients: int = 0
     num_hvps: int = 0
@@ -104,7 +132,7 @@ class InfluenceMethod(Method):
         job.num_gradients += len(job.removed)
         return gradient_sum(job.model, job.space.leaves, job.removed)
 
-    def more_batches(self, request: Request) -> list[Any]:
+    def more_batches(self, model: Model, request: Request) -> list[Any]:
         """What else the other hooks will evaluate inside the subspace."""
         return []
 
@@ -132,17 +160,17 @@ class InfluenceMethod(Method):
         removed = self._batches(request, request.forget, 1.0)
         removed += self._batches(request, request.cleaned, -1.0)
         sample, check, num_retain = self._samples(request)
-        known = [one.batch for one in (*removed, *sample, *check)]
-        known += self.more_batches(request)
-        more = self.more_places(model, request)
-        with (
-            smooth(model),
-            subspace(model, self.changes(model), known, request.undo, more) as space,
-        ):
-            budget = self.settings.graph_budget_mb * MEGABYTE
-            hessian = Curvature(model, space.leaves, sample, budget)
-            job = Job(model, request, space, removed, sample, hessian, check, num_retain)
-            return self._step(job)
+        with smooth(model):
+            bounds = self._bounds(model, request, check)
+            known = [one.batch for one in (*removed, *sample)]
+            known += [one.batch for bound in bounds for one in bound.batches]
+            known += self.more_batches(model, request)
+            more = self.more_places(model, request)
+            with subspace(model, self.changes(model), known, request.undo, more) as space:
+                budget = self.settings.graph_budget_mb * MEGABYTE
+                hessian = Curvature(model, space.leaves, sample, budget)
+                job = Job(model, request, space, removed, sample, hessian, bounds, num_retain)
+                return self._step(job)
 
     def _step(self, job: Job) -> Outcome:
         rhs = self.right_hand_side(job)
@@ -151,7 +179,7 @@ class InfluenceMethod(Method):
         step = solution / job.request.training_size
         norm = float(step.norm())
         if outcome.status == "applied":
-            factor = min(1.0, self.settings.max_norm / norm)
+            factor = self.settings.max_norm / norm if norm > self.settings.max_norm else 1.0
             outcome = self._take(job, step * factor, outcome)
         return replace(
             outcome,
@@ -161,40 +189,55 @@ class InfluenceMethod(Method):
         )
 
     def _take(self, job: Job, step: Tensor, outcome: Outcome) -> Outcome:
-        halvings = self._descend(job, step)
+        halvings, name = self._descend(job, step)
         job.details["halvings"] = float(halvings)
         if halvings > MOST_HALVINGS:
-            reason = f"the loss of others rises even after {MOST_HALVINGS} halvings of the step"
+            reason = f"{name} is too high even after {MOST_HALVINGS} halvings of the step"
             return Outcome("skipped", reason)
         self.finish(job, step * 0.5**halvings)
         if halvings:
             reason = f"{outcome.reason}; " if outcome.reason else ""
-            reason += f"halved {halvings} times for the loss of others"
-            return replace(outcome, reason=reason)
+            return replace(outcome, reason=f"{reason}halved {halvings} times for {name}")
         return outcome
 
-    def _descend(self, job: Job, step: Tensor) -> int:
-        """Add the step and halve it as often as need be; how often, too often if it was taken back.
+    def _descend(self, job: Job, step: Tensor) -> tuple[int, str]:
+        """Add the step and halve it as often as need be.
 
-        Where the loss of others is near zero, a hundredth of it is below what matters; the floor
-        is what one in a thousand examples with a probability of one half would add.
+        Returns:
+            How often, ``MOST_HALVINGS`` + 1 if it was taken back, and the bound that it was for.
         """
-        if not job.check:
-            job.space.add(step)
-            return 0
-        before = mean_loss(job)
-        limit = before + self.settings.max_rise * max(before, 0.1)
-        factor = 1.0
+        factor, name = 1.0, ""
         job.space.add(step)
         for halvings in range(MOST_HALVINGS + 1):
-            after = mean_loss(job)
-            job.details |= {"check_before": before, "check_after": after}
-            if after <= limit:
-                return halvings
+            broken = _broken(job)
+            if not broken:
+                if job.bounds:
+                    first = job.bounds[0]
+                    spend(job.request, _rise(first.before, job.details[f"{first.name}_after"]))
+                return halvings, name.replace("_", " ")
+            name = broken
             target = factor / 2 if halvings < MOST_HALVINGS else 0.0
             job.space.add(step, target - factor)
             factor = target
-        return MOST_HALVINGS + 1
+        return MOST_HALVINGS + 1, name.replace("_", " ")
+
+    def _bounds(self, model: Model, request: Request, check: list[Weighted]) -> list[Bound]:
+        """What the step must not do, measured before it; nothing where there are no others."""
+        settings = self.settings
+        if not check:
+            return []
+        before = mean_loss(model, check)
+        room = min(settings.max_rise, unspent(request, settings.max_chain_rise))
+        bounds = [Bound("loss_of_others", check, before, before + room * max(before, FLOOR))]
+        gap = unseen_gap(model, request, settings.num_check, 1)
+        if len(request.kept) and math.isfinite(gap.unseen):
+            batches = mean_of(
+                gone(request), settings.batch_size, request.seed, settings.num_negatives
+            )
+            loss = mean_loss(model, batches)
+            highest = loss + settings.max_forgetting * max(gap.rise, MIN_GAP * loss)
+            bounds.append(Bound("forgotten_loss", batches, loss, highest))
+        return bounds
 
     def _samples(self, request: Request) -> tuple[list[Weighted], list[Weighted], int]:
         """Batches for the mean over all that is left, batches to check, and how many others."""
@@ -221,11 +264,19 @@ class InfluenceMethod(Method):
         return weighted_batches(examples, weight, size, request.seed, draws)
 
 
-@torch.no_grad()
-def mean_loss(job: Job) -> float:
-    """Mean loss of the examples to check."""
-    losses = [one.weight * job.model.loss(one.batch).sum() for one in job.check]
-    return float(torch.stack(losses).sum())
+def _broken(job: Job) -> str:
+    """Name of a bound that does not hold, empty if all do; notes the losses."""
+    found = ""
+    for bound in job.bounds:
+        after = mean_loss(job.model, bound.batches)
+        job.details |= {f"{bound.name}_before": bound.before, f"{bound.name}_after": after}
+        if not after <= bound.limit:
+            found = bound.name
+    return found
+
+
+def _rise(before: float, after: float) -> float:
+    return (after - before) / max(before, FLOOR)
 
 
 def judged(solution: Tensor, solve: Solve, request: Request) -> Outcome:

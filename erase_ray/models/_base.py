@@ -105,6 +105,17 @@ class Model(nn.Module, ABC):
     def scores(self, batch: Any) -> Tensor:
         """The score of every item for each example, shape ``(B, I)``; higher is better."""
 
+    def represent(self, batch: Any) -> Tensor:
+        """The vector of each example that the output layer compares with the items, ``(B, D)``.
+
+        Reads the input alone, never a target, and can be differentiated. Where the output does
+        more than compare (as a gate for repeated items does), that is left out.
+
+        Raises:
+            NotImplementedError: The model compares no vectors.
+        """
+        raise NotImplementedError(f"model '{self.name}' makes no vector to compare with items")
+
     @abstractmethod
     def head_parameters(self) -> dict[str, nn.Parameter]:
         """The parameters next to the output, by their names in ``named_parameters()``."""

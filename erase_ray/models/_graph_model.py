@@ -12,6 +12,7 @@ from torch.nn import functional
 from erase_ray.models import _init
 from erase_ray.models._base import Shape
 from erase_ray.models._graph import Graph
+from erase_ray.models._graph_rows import propagate_rows
 from erase_ray.models._pair_model import PairModel
 from erase_ray.settings import Frozen
 from erase_ray.tasks._batches import PairBatch
@@ -106,6 +107,10 @@ class GraphModel(PairModel):
         if self._is_scoring:
             self._scored = (user_UD, item_ID)
         return user_UD[batch.user_B] @ item_ID.T
+
+    def represent(self, batch: PairBatch) -> Tensor:
+        """The vector of each user after propagation, shape ``(B, D)``."""
+        return propagate_rows(self.graph, self._ego(), self.num_layers, batch.user_B)
 
     def _ego(self) -> Tensor:
         """Initial vectors of all nodes, shape ``(N, D)``."""

@@ -47,6 +47,10 @@ class SessionModel(Model):
         session_BD, table_ID = self.session(batch)
         return session_BD @ table_ID.T
 
+    def represent(self, batch: WindowBatch) -> Tensor:
+        """The vector of each window, shape ``(B, D)``."""
+        return self.session(batch)[0]
+
     def head_parameters(self) -> dict[str, nn.Parameter]:
         """The item table, which is the output layer as well."""
         return self.item_tables()

@@ -45,4 +45,8 @@ class Bpr(PairModel):
 
     def scores(self, batch: PairBatch) -> Tensor:
         """Inner products with all items, shape ``(B, I)``."""
-        return self.user_embedding(batch.user_B) @ self.item_embedding.weight.T
+        return self.represent(batch) @ self.item_embedding.weight.T
+
+    def represent(self, batch: PairBatch) -> Tensor:
+        """The vector of each user, shape ``(B, D)``."""
+        return self.user_embedding(batch.user_B)

@@ -118,6 +118,20 @@ class Dnntsp(Model):
         scores_BI = common_I.expand(len(batch), -1)
         return scores_BI.index_put((graphs.owner_N, graphs.item_N), score_N)
 
+    def represent(self, batch: BasketBatch) -> Tensor:
+        """The mean over the items of all baskets, each as often as it was bought, ``(B, D)``.
+
+        An item's vector is that of its basket's graph, mixed by its gate with its own, as the
+        output layer gets it; attention over time is left out.
+        """
+        graphs = BasketGraphs.of(batch, self.shape.num_items, False, self.gate)
+        met_MD = self._convolve(graphs)[: len(batch.item_M)]
+        gate_M1 = self.gate.index_select(0, batch.item_M)[:, None]
+        mixed_MD = torch.lerp(self.item_embedding(batch.item_M), met_MD, gate_M1)
+        owner_M = batch.owner_K[batch.basket_M]
+        sums_BD = mixed_MD.new_zeros(len(batch), mixed_MD.shape[1]).index_add(0, owner_M, mixed_MD)
+        return sums_BD / torch.bincount(owner_M, minlength=len(batch))[:, None]
+
     def head_parameters(self) -> dict[str, nn.Parameter]:
         """The item table, which the output layer reads, that layer, and the gates."""
         return self.pick("item_embedding.weight", "output.weight", "output.bias", "gate")

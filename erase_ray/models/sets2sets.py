@@ -107,6 +107,10 @@ class Sets2Sets(Model):
         logits_BI = self.output(self._decode(batch))
         return self._mix(logits_BI.to(self.gate_bias.dtype), batch)  # autocast has halved them
 
+    def represent(self, batch: BasketBatch) -> Tensor:
+        """The decoder's state, shape ``(B, D)``, which the repeat gate does not enter."""
+        return self._decode(batch)
+
     def head_parameters(self) -> dict[str, nn.Parameter]:
         """The output layer and the bias of the repeat gate."""
         return self.pick("output.weight", "output.bias", "gate_bias")
