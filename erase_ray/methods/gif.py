@@ -50,9 +50,6 @@ class Gif(InfluenceMethod):
     class Settings(InfluenceSettings):
         """Settings of `Gif`."""
 
-        damping: float = Field(default=10.0, gt=0)
-        """N·λ: curvature added to the sum over all examples, so it means the same for any N. On
-        all parameters H curves downward somewhere, and with 1 long chains drift away."""
         solver: Literal["neumann", "cg"] = "neumann"
         """``neumann``: the series of the paper, if it has a limit. ``cg``: conjugate gradient."""
         max_neighbours: int = Field(default=MAX_NEIGHBOURS, ge=0)
