@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,8 @@ class Study:
         name: Of the model.
         data: What it was trained on.
         weights: Of the trained model.
-        seconds: How long it was trained.
+        seconds: Processor seconds of the training.
+        settings: How it was trained.
     """
 
     name: str
@@ -75,7 +76,6 @@ class Study:
     weights: dict[str, Tensor]
     seconds: float
     settings: TrainingSettings
-    logs: list[Any] = field(default_factory=list)
 
     @classmethod
     def of(cls, name: str, data: Data, cache: Path, epochs: int | None = None) -> "Study":
@@ -87,9 +87,9 @@ class Study:
         path = cache / f"{stem}.safetensors"
         study = cls(name, data, {}, 0.0, settings)
         if not path.exists():
-            model, started = study.fresh(), time.perf_counter()
+            model, started = study.fresh(), time.process_time()
             study.train(model, data.interactions)
-            seconds = torch.tensor(time.perf_counter() - started)
+            seconds = torch.tensor(time.process_time() - started)
             state = {key: value.contiguous() for key, value in model.state_dict().items()}
             cache.mkdir(parents=True, exist_ok=True)
             save_file(state | {"_seconds": seconds}, str(path))
@@ -156,7 +156,13 @@ def requests(data: Data, num: int, seed: int = SEED) -> list[RequestSpec]:
 
 @dataclass(frozen=True)
 class Served:
-    """One request that was served."""
+    """One request that was served.
+
+    Args:
+        outcome: What happened.
+        step_norm: Euclidean norm of the change of the weights.
+        seconds: Processor seconds, which depend little on what else the machine does.
+    """
 
     outcome: Outcome
     step_norm: float
@@ -188,7 +194,7 @@ def serve(
     ends = np.cumsum([len(spec.rows) for spec in specs])
     size = len(world.examples)
     for number, spec in enumerate(specs):
-        started = time.perf_counter()
+        started = time.process_time()
         request = Request(
             spec=spec,
             forgotten=rows[: ends[number] - len(spec.rows)],
@@ -202,7 +208,7 @@ def serve(
         if model.has_edges and method.needs_base:
             model.drop_edges(*request.edges)
         size += len(request.cleaned) - len(request.forget)
-        yield Served(outcome, norm, time.perf_counter() - started)
+        yield Served(outcome, norm, time.process_time() - started)
 
 
 def retained(data: Data, specs: list[RequestSpec], cut: Cut, most: int = 2000) -> Queries:

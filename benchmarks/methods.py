@@ -4,8 +4,8 @@
     python benchmarks/methods.py --growth users rows chain     how cost grows; no data needed
     python benchmarks/methods.py --growth users --plot docs/figures/cost.png
 
-FOLDER is that of benchmarks/chains.py. The table has median seconds of a request (data and
-algorithm, after a first request that does not count) and, in brackets, how many times less than
+FOLDER is that of benchmarks/chains.py. Seconds are those of the processor, with one thread. The table
+has the median of a request (data and algorithm, after a first request that does not count) and, in brackets, how many times less than
 retraining that is: the time of the training that made the base model, in the same process, with
 early stopping. SISA is trained on the same number of epochs a shard.
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from erase_ray.models._narrow import Narrow
+from erase_ray.tasks._arrays import ragged
 
 
 class BlockTable(Narrow):
@@ -45,10 +46,33 @@ class BlockTable(Narrow):
     def block(self, items_H: Tensor) -> Tensor:
         """The weights from each of some distinct items to each, shape ``(H, H)``."""
         flat = (items_H[:, None] * len(self.weight) + items_H).view(-1)
-        lends = self._lending and torch.is_grad_enabled() and self.weight.requires_grad
-        if lends:
+        if self._lends():
             block = self.flat.detach().index_select(0, flat)
             self._lent.append((flat, block.requires_grad_()))
         else:
             block = self.read(flat)
         return block.view(len(items_H), len(items_H))
+
+    def products(self, items_H: Tensor, values_H: Tensor, sizes: list[int]) -> Tensor:
+        """Block after block, its product with its values, shape ``(H,)``.
+
+        Args:
+            items_H: Distinct items of each block, one block after the other.
+            values_H: What they are multiplied by.
+            sizes: Items of each block.
+        """
+        if self._lends() or len(sizes) == 1:
+            pairs = zip(items_H.split(sizes), values_H.split(sizes), strict=True)
+            return torch.cat([self.block(items) @ values for items, values in pairs])
+        # one selection for all blocks: each has a gradient of the size of what is selected from
+        size_B = torch.tensor(sizes, device=items_H.device)
+        start_B = size_B.cumsum(0) - size_B
+        place_T, owner_T = ragged(
+            start_B.repeat_interleave(size_B), size_B.repeat_interleave(size_B)
+        )
+        weight_T = self.read(items_H[owner_T] * len(self.weight) + items_H[place_T])
+        terms_T = weight_T * values_H.index_select(0, place_T)
+        return terms_T.new_zeros(len(items_H)).index_add(0, owner_T, terms_T)
+
+    def _lends(self) -> bool:
+        return self._lending and torch.is_grad_enabled() and self.weight.requires_grad

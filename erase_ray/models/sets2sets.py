@@ -194,8 +194,7 @@ class Sets2Sets(Model):
         share_H: Tensor,
         sizes: list[int],
     ) -> Tensor:
-        pairs = zip(item_H.split(sizes), share_H.split(sizes), strict=True)
-        energy_H = torch.cat([self.gate.block(item) @ share for item, share in pairs])
+        energy_H = self.gate.products(item_H, share_H, sizes)
         gate_H = torch.sigmoid(energy_H + self.gate_bias.index_select(0, item_H))
         flat = logits_BI.view(-1)
         change_H = gate_H * (share_H - flat.index_select(0, place_H))
