@@ -165,7 +165,9 @@ def plot(found: list[dict[str, Any]], path: Path) -> None:
             )
         axis.set_title(f"{name}, {own[0]['data']}")
         axis.set_xlabel("% of the chain served")
-        axis.set_ylim(bottom=0)
+        values = [value for one in own for value in one["recall"]]
+        start = own[0]["recall"][0]
+        axis.set_ylim(min(0.9 * start, *values), max(1.1 * start, *values))
     axes[0].set_ylabel("Recall@20 of people who never ask, %")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper", fontsize=8)
