@@ -225,6 +225,14 @@ def fresh(kind: type[Model], table: Interactions, seed=1, **settings) -> Model:
     return model
 
 
+TABLE = toy_table()
+
+
+def pairs(rows=(12, 15), table: Interactions = TABLE, **options) -> tuple[Model, Request]:
+    """A user model with random weights, and somebody's request to forget some pairs."""
+    return fresh(UserModel, table), toy_request(toy_world(PairTask(), table), rows, **options)
+
+
 def fit(model: Model, examples: Examples, seed: int, num_draws: int = 4) -> None:
     """Minimise the mean loss over the head to the last digit, negatives fixed by ``seed``."""
     batches = weighted_batches(examples, 1 / len(examples), len(examples), seed, num_draws)

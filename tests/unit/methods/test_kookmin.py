@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from method_toys import (
+    TABLE,
     PairTask,
     StepModel,
     StepTask,
@@ -11,6 +12,7 @@ from method_toys import (
     fit,
     fresh,
     mean_loss,
+    pairs,
     toy_request,
     toy_table,
     toy_world,
@@ -37,15 +39,9 @@ from erase_ray.models import Shape
 from erase_ray.models.bpr import Bpr
 from erase_ray.models.gru4rec import Gru4Rec
 
-TABLE = toy_table()
-
 
 def kookmin(**settings) -> Kookmin:
     return Kookmin(Kookmin.Settings(**settings))
-
-
-def pairs(rows=(12, 15), table=TABLE, **options):
-    return fresh(UserModel, table), toy_request(toy_world(PairTask(), table), rows, **options)
 
 
 def steps(rows=(12, 15), **options):

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 from method_toys import (
-    PairTask,
+    TABLE,
     StepModel,
     StepTask,
-    UserModel,
     dense_hessian,
     fit,
     flat_head,
     fresh,
     mean_loss,
+    pairs,
     toy_request,
     toy_table,
     toy_world,
@@ -24,17 +24,12 @@ from erase_ray.methods import METHODS
 from erase_ray.methods._curvature import gradient_sum, weighted_batches
 from erase_ray.methods.scif import Scif
 
-TABLE = toy_table()
 EXACT = {"damping": 1e-7, "tolerance": 1e-12, "max_iterations": 500, "num_retain": 10_000}
 
 
 def scif(**settings) -> Scif:
     free = {"num_negatives": 4, "max_rise": float("inf")}
     return Scif(Scif.Settings(**free | settings))
-
-
-def pairs(rows=(12, 15), table=TABLE, **options):
-    return fresh(UserModel, table), toy_request(toy_world(PairTask(), table), rows, **options)
 
 
 def steps(rows=(12, 15), dropout=0.0, **options):

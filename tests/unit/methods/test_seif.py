@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from method_toys import (
+    TABLE,
     PairTask,
     StepModel,
     StepTask,
@@ -9,6 +10,7 @@ from method_toys import (
     fit,
     fresh,
     mean_loss,
+    pairs,
     toy_request,
     toy_table,
     toy_world,
@@ -22,15 +24,9 @@ from erase_ray.methods import METHODS
 from erase_ray.methods.seif import Seif, row_tables
 from erase_ray.models.bpr import Bpr
 
-TABLE = toy_table()
-
 
 def seif(**settings) -> Seif:
     return Seif(Seif.Settings(**settings))
-
-
-def pairs(rows=(12, 15), table=TABLE, **options):
-    return fresh(UserModel, table), toy_request(toy_world(PairTask(), table), rows, **options)
 
 
 def steps(rows=(12, 15), dropout=0.0, **options):
