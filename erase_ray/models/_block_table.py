@@ -61,10 +61,10 @@ class BlockTable(Narrow):
             values_H: What they are multiplied by.
             sizes: Items of each block.
         """
-        if self._lends() or len(sizes) == 1:
+        if len(sizes) == 1 or not self._collects():
             pairs = zip(items_H.split(sizes), values_H.split(sizes), strict=True)
             return torch.cat([self.block(items) @ values for items, values in pairs])
-        # one selection for all blocks: each has a gradient of the size of what is selected from
+        # each selection would have a gradient of the size of all that is selected from
         size_B = torch.tensor(sizes, device=items_H.device)
         start_B = size_B.cumsum(0) - size_B
         place_T, owner_T = ragged(
@@ -73,6 +73,11 @@ class BlockTable(Narrow):
         weight_T = self.read(items_H[owner_T] * len(self.weight) + items_H[place_T])
         terms_T = weight_T * values_H.index_select(0, place_T)
         return terms_T.new_zeros(len(items_H)).index_add(0, owner_T, terms_T)
+
+    def _collects(self) -> bool:
+        """Whether what is read adds to one gradient of the whole table, or of what stands for it."""
+        source = self.weight if self._leaf is None else self._leaf
+        return torch.is_grad_enabled() and source.requires_grad and not self._lends()
 
     def _lends(self) -> bool:
         return self._lending and torch.is_grad_enabled() and self.weight.requires_grad
