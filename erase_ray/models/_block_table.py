@@ -75,7 +75,7 @@ class BlockTable(Narrow):
         return terms_T.new_zeros(len(items_H)).index_add(0, owner_T, terms_T)
 
     def _collects(self) -> bool:
-        """Whether what is read adds to one gradient of the whole table, or of what stands for it."""
+        """Whether what is read adds to one gradient of the table, or of what stands for it."""
         source = self.weight if self._leaf is None else self._leaf
         return torch.is_grad_enabled() and source.requires_grad and not self._lends()
 
