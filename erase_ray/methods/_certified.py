@@ -13,15 +13,10 @@ from torch import Tensor, nn
 from erase_ray.methods._base import Outcome
 from erase_ray.methods._curvature import Weighted, gradient_sum, smooth, weighted_batches
 from erase_ray.methods._gaussian import add_noise, epsilon_of, sigma_for, squares
-from erase_ray.methods._graph_term import (
-    MAX_NEIGHBOURS,
-    graph_batches,
-    graph_term,
-    without_edges,
-)
-from erase_ray.methods._influence import InfluenceMethod, InfluenceSettings, Job
+from erase_ray.methods._graph_influence import GraphInfluenceMethod
+from erase_ray.methods._graph_term import MAX_NEIGHBOURS
+from erase_ray.methods._influence import InfluenceSettings, Job
 from erase_ray.methods._request import Request
-from erase_ray.methods._solve import Solve
 from erase_ray.methods._subspace import subspace
 from erase_ray.models import Model
 from erase_ray.tasks import Examples
@@ -68,7 +63,7 @@ class Bound:
     memory: dict[str, Tensor] = field(default_factory=dict)
 
 
-class CertifiedMethod(InfluenceMethod):
+class CertifiedMethod(GraphInfluenceMethod):
     """A damped Newton step on all weights, then Gaussian noise; not registered itself.
 
     The objective whose optimum is the yardstick is the sum of the losses of what is left plus
@@ -95,24 +90,6 @@ class CertifiedMethod(InfluenceMethod):
     @abstractmethod
     def bound(self, model: Model, request: Request, details: dict[str, float]) -> Bound | None:
         """ζ after the step, which ``model`` has taken already; None if the deadline passed."""
-
-    def right_hand_side(self, job: Job) -> Tensor:
-        """Forgotten minus cleaned, and what the edges change for others."""
-        leaves, request = job.space.leaves, job.request
-        rhs = gradient_sum(job.model, leaves, [one for one in job.removed if one.weight > 0])
-        with without_edges(job.model, request):
-            rhs += gradient_sum(job.model, leaves, [one for one in job.removed if one.weight < 0])
-        near = graph_batches(
-            job.model, request, self.settings.max_neighbours, self.settings.num_negatives
-        )
-        term = graph_term(job.model, leaves, request, near)
-        job.num_gradients += len(job.removed) + term.num_gradients
-        return rhs + term.gradient
-
-    def solve(self, job: Job, rhs: Tensor) -> tuple[Tensor, Solve]:
-        """The solution on the graph without the edges, and how the solver ended."""
-        with without_edges(job.model, job.request):
-            return super().solve(job, rhs)
 
     def finish(self, job: Job, step: Tensor) -> None:
         """Note how far the weights moved."""

@@ -8,20 +8,15 @@ from pydantic import Field
 from torch import Tensor
 
 from erase_ray.methods._base import METHODS
-from erase_ray.methods._curvature import gradient_sum
-from erase_ray.methods._graph_term import (
-    MAX_NEIGHBOURS,
-    graph_batches,
-    graph_term,
-    without_edges,
-)
-from erase_ray.methods._influence import InfluenceMethod, InfluenceSettings, Job
+from erase_ray.methods._graph_influence import GraphInfluenceMethod
+from erase_ray.methods._graph_term import MAX_NEIGHBOURS, GraphTerm
+from erase_ray.methods._influence import InfluenceSettings, Job
 from erase_ray.methods._neumann import NUM_STEPS, SOLVER, mixed_start, neumann, spectrum
 from erase_ray.methods._solve import Limits, Solve
 
 
 @METHODS.register
-class Gif(InfluenceMethod):
+class Gif(GraphInfluenceMethod):
     """Graph influence function.
 
     θ ← θ + (1/N) (H + λI)⁻¹ [Σ_forget ∇ℓ(G) − Σ_cleaned ∇ℓ(G′) + Σ_stay (∇ℓ(G) − ∇ℓ(G′))] on all
@@ -55,34 +50,17 @@ class Gif(InfluenceMethod):
         max_neighbours: int = Field(default=MAX_NEIGHBOURS, ge=0)
         """Most examples of others for what lost edges do to them; 0 leaves them out."""
 
-    def right_hand_side(self, job: Job) -> Tensor:
-        """Gradients of what goes, less those of what comes, and the graph's term."""
-        leaves = job.space.leaves
-        gone, made = (
-            [one for one in job.removed if (one.weight > 0) == positive]
-            for positive in (True, False)
-        )
-        rhs = gradient_sum(job.model, leaves, gone)
-        with without_edges(job.model, job.request):
-            rhs += gradient_sum(job.model, leaves, made)
-        job.num_gradients += len(job.removed)
-        return rhs + self._graph_term(job) if job.model.has_edges else rhs
+    def solve_on_rest(self, job: Job, rhs: Tensor) -> tuple[Tensor, Solve]:
+        """The solution by the solver that was chosen, and how it ended."""
+        if self.settings.solver == "cg":
+            return super().solve_on_rest(job, rhs)
+        return self._series(job, rhs)
 
-    def solve(self, job: Job, rhs: Tensor) -> tuple[Tensor, Solve]:
-        """The solution on the graph without the edges, and how the solver ended."""
-        with without_edges(job.model, job.request):
-            if self.settings.solver == "cg":
-                return super().solve(job, rhs)
-            return self._series(job, rhs)
-
-    def _graph_term(self, job: Job) -> Tensor:
-        most, draws = self.settings.max_neighbours, self.settings.num_negatives
-        batches = graph_batches(job.model, job.request, most, draws)
-        term = graph_term(job.model, job.space.leaves, job.request, batches)
-        job.num_gradients += term.num_gradients
-        job.details["graph_term"] = float(term.gradient.norm())
-        job.details["graph_trust"] = term.trust
-        return term.gradient
+    def graph_term(self, job: Job) -> GraphTerm:
+        """The same, noted in the details."""
+        term = super().graph_term(job)
+        job.details |= {"graph_term": float(term.gradient.norm()), "graph_trust": term.trust}
+        return term
 
     def _series(self, job: Job, rhs: Tensor) -> tuple[Tensor, Solve]:
         """The Neumann series; truncated conjugate gradient where it has no limit."""
@@ -99,5 +77,5 @@ class Gif(InfluenceMethod):
             job.details |= {"series_terms": float(solve.iterations), "scale": scale}
             if solve.end != "negative_curvature":
                 return x, solve
-        x, solve = super().solve(job, rhs)
+        x, solve = super().solve_on_rest(job, rhs)
         return x, replace(solve, solver=f"{solve.solver}, for {SOLVER} has no limit")

@@ -14,6 +14,7 @@ from erase_ray.methods._graph_term import without_edges
 from erase_ray.methods._repair import Descent, Pool, Step, batches_of, learning, plan
 from erase_ray.methods._request import Request
 from erase_ray.methods._subspace import Subspace, subspace
+from erase_ray.methods._unseen import mean_loss
 from erase_ray.models import Model
 from erase_ray.settings import Frozen
 
@@ -109,9 +110,11 @@ class Seif(Method):
             rows = {name: index}
             add(space, rows, noise)
             if settings.pick_sign:
-                plus = mean_loss(model, forgotten)
-                add(space, rows, noise, -2.0)
-                if plus >= mean_loss(model, forgotten):
+                with smooth(model):
+                    plus = mean_loss(model, forgotten)
+                    add(space, rows, noise, -2.0)
+                    minus = mean_loss(model, forgotten)
+                if plus >= minus:
                     add(space, rows, noise, 2.0)
 
     def _repair(
@@ -208,14 +211,6 @@ def add(
     """Add noise to the rows it was drawn for, in place."""
     for name, index in blurred.items():
         space.named[name].index_add_(0, index, noise[name], alpha=factor)
-
-
-@torch.no_grad()
-def mean_loss(model: Model, batches: list[Weighted]) -> float:
-    """The sum of the weighted losses, without dropout."""
-    with smooth(model):
-        losses = [one.weight * model.loss(one.batch).sum() for one in batches]
-    return float(torch.stack(losses).sum())
 
 
 def step_factors(space: Subspace, blurred: dict[str, Tensor], rest: float) -> dict[str, Tensor]:
