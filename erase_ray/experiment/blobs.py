@@ -11,6 +11,8 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,21 @@ CONDITIONAL = ("s3", "s3a", "gs", "gcs", "memory")
 _REFUSED = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
 # the in-memory back end looks first and writes then; threads must not come in between
 _memory_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of the storage in a listing.
+
+    Args:
+        name: Relative to the storage address.
+        size: Bytes.
+        modified: Seconds since 1970 by the clock of the storage.
+    """
+
+    name: str
+    size: int
+    modified: float
 
 
 class Blobs:
@@ -152,6 +169,19 @@ class Blobs:
         inside = (name for name in names if name != folder)
         return sorted(name for name in inside if not name.endswith(".tmp"))
 
+    def entries(self, folder: str) -> list[Entry]:
+        """Name, size and age of all files below ``folder``, hidden and temporary ones as well."""
+        with self._errors("list", folder):
+            try:
+                found = self._fs.find(self._path(folder), detail=True)
+            except FileNotFoundError:
+                return []
+        start = len(self._root) + 1
+        listed = [
+            Entry(path[start:], info["size"] or 0, _modified(info)) for path, info in found.items()
+        ]
+        return sorted((e for e in listed if e.name != folder), key=lambda entry: entry.name)
+
     def ending_in(self, folder: str, leaf: str) -> list[str]:
         """Names of all files called ``leaf`` two folders below ``folder``, in one listing."""
         wanted = folder.count("/") + 3
@@ -220,6 +250,15 @@ class Blobs:
                 reason = reason.replace(secret, "***")
             text = f"cannot {verb} {name} at {self.address}: {reason}. {_way_out(error)}"
             raise StoreError(text) from (None if secrets else error)
+
+
+def _modified(info: dict[str, Any]) -> float:
+    """Time of the last change in a listing of a back end, each of which has a name for it."""
+    keys = ("LastModified", "mtime", "last_modified", "updated", "created")
+    value = next((info[key] for key in keys if info.get(key) is not None), 0.0)
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    return value.timestamp() if isinstance(value, datetime) else float(value)
 
 
 def _is_refusal(error: BaseException) -> bool:

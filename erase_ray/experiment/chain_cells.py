@@ -13,8 +13,10 @@ from erase_ray.experiment.measure import Measurements
 from erase_ray.experiment.records import record, training_facts
 from erase_ray.experiment.setting import Setting
 from erase_ray.experiment.store import CellRecord, Store
+from erase_ray.experiment.tools import ALONE, Tools
 from erase_ray.methods import Method
 from erase_ray.methods._request import World
+from erase_ray.methods.sisa import Sisa
 from erase_ray.models import Model
 from erase_ray.scenarios._base import NUM_MARKS
 from erase_ray.training import TrainingRecord, train
@@ -43,10 +45,12 @@ def run_merged(setting: Setting, store: Store) -> CellRecord:
     )
 
 
-def run_chain(setting: Setting, store: Store, pace: Pace) -> CellRecord:
+def run_chain(setting: Setting, store: Store, pace: Pace, tools: Tools = ALONE) -> CellRecord:
     """Serve the requests one after the other, from the last snapshot on if there is one."""
     model, log = _starting_model(setting, store), []
     runner = _chain_runner(setting, model, log)
+    if tools.pool is not None and isinstance(runner.method, Sisa):
+        runner.method.pool = tools.pool
     parent = _parent(setting, store, runner.method)
     course = Course(runner, Measurements(setting, model), log=log)
     journal = ChainJournal(

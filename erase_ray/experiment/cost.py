@@ -64,12 +64,16 @@ class Estimate:
         memory_mb: Of the process.
         gpu_share: Of one GPU, where there is one; 0 for work that needs none.
         stored_bytes: What it adds to the store.
+        workers: Processes that train it together through Ray Train; 0 if its own one does.
+        shards: Processes that train its shards side by side; 0 if its own one does.
     """
 
     seconds: float
     memory_mb: int
     gpu_share: float
     stored_bytes: int
+    workers: int = 0
+    shards: int = 0
 
 
 @dataclass

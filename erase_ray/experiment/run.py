@@ -19,12 +19,13 @@ from erase_ray.experiment.records import record, training_facts
 from erase_ray.experiment.results import BASE, ORIGINAL
 from erase_ray.experiment.setting import Setting, build_chain
 from erase_ray.experiment.store import CellRecord, Store
+from erase_ray.experiment.tools import ALONE, Tools
 from erase_ray.scenarios._base import NUM_MARKS
 
 logger = logging.getLogger(__name__)
 
 
-def run_node(node: dict[str, Any], storage: str) -> dict[str, Any]:
+def run_node(node: dict[str, Any], storage: str, tools: Tools = ALONE) -> dict[str, Any]:
     """Execute a node of a plan, unless the store has its result.
 
     Args:
@@ -32,6 +33,7 @@ def run_node(node: dict[str, Any], storage: str) -> dict[str, Any]:
             ``{"kind": "cell", "cell": ...}``, the values as plain dicts of a :class:`Part` and a
             :class:`Cell`. Chains that ``asks`` lists are made before the data are stored.
         storage: Address of the store.
+        tools: Help from outside this process.
 
     Returns:
         ``label``, ``seconds`` and ``status`` (``done``, or ``cached`` if nothing had to be done).
@@ -43,7 +45,7 @@ def run_node(node: dict[str, Any], storage: str) -> dict[str, Any]:
         label, done = f"data/{title(dataset)}", prepare_data(dataset, store, node.get("asks", []))
     else:
         cell = Cell(**node["cell"])
-        label, done = cell.label, run_cell(cell, store)
+        label, done = cell.label, run_cell(cell, store, tools=tools)
     seconds = time.perf_counter() - started
     logger.info("%s %s in %.1f s", label, "done" if done else "was stored", seconds)
     return {"label": label, "seconds": seconds, "status": "done" if done else "cached"}
@@ -91,7 +93,11 @@ def _prepared(dataset: Part, store: Store) -> Prepared:
 
 
 def run_cell(
-    cell: Cell, store: Store, device: torch.device | None = None, pace: Pace | None = None
+    cell: Cell,
+    store: Store,
+    device: torch.device | None = None,
+    pace: Pace | None = None,
+    tools: Tools = ALONE,
 ) -> bool:
     """Run a cell and commit its record; False if the store had it.
 
@@ -103,6 +109,7 @@ def run_cell(
         store: Has the data and the base model, if the cell needs one.
         device: A GPU where there is one, by default.
         pace: How often a chain leaves a snapshot.
+        tools: Help from outside this process.
     """
     if store.has_cell(cell.key):
         # a worker may have died between the commit and this
@@ -111,19 +118,21 @@ def run_cell(
     logger.info("%s starts (%s)", cell.label, cell.key[:12])
     place = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     setting = Setting.load(cell, store, place)
-    is_first = store.put_cell(cell.key, _runner(cell, pace or Pace())(setting, store))
+    is_first = store.put_cell(cell.key, _runner(cell, pace or Pace(), tools)(setting, store))
     store.drop_journal(cell.key)
     return is_first
 
 
-def _runner(cell: Cell, pace: Pace) -> Callable[[Setting, Store], CellRecord]:
-    special = {BASE: _run_base, ORIGINAL: _run_original}
+def _runner(cell: Cell, pace: Pace, tools: Tools) -> Callable[[Setting, Store], CellRecord]:
+    special = {BASE: partial(_run_base, tools=tools), ORIGINAL: _run_original}
     if cell.method.name in special:
         return special[cell.method.name]
-    return run_merged if cell.make_method().per_mark else partial(run_chain, pace=pace)
+    if cell.make_method().per_mark:
+        return run_merged
+    return partial(run_chain, pace=pace, tools=tools)
 
 
-def _run_base(setting: Setting, store: Store) -> CellRecord:
+def _run_base(setting: Setting, store: Store, tools: Tools) -> CellRecord:
     model = setting.fresh_model()
     log: list[dict[str, Any]] = []
     trained = train_model(setting, model, setting.interactions, log)

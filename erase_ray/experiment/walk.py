@@ -27,7 +27,10 @@ class Watcher:
         """The result of ``node`` is in the store."""
 
     def failed(self, node: Node, error: str, trace: str) -> None:
-        """``node`` raised; ``error`` is one line."""
+        """``node`` is given up; ``error`` is one line."""
+
+    def again(self, node: Node, kind: str, error: str, trace: str) -> None:
+        """A try of ``node`` came to nothing, for a reason of some kind, and it is tried again."""
 
     def tick(self) -> None:
         """Some time has passed, about a tenth of a second."""
@@ -66,7 +69,7 @@ class Walk:
         self._ready: list[tuple[float, int, str]] = []
         for key, count in self._left.items():
             if count == 0:
-                self._release(key)
+                self.release(key)
 
     @property
     def over(self) -> bool:
@@ -99,19 +102,19 @@ class Walk:
 
     def finish(self, key: str, facts: Facts) -> None:
         """Take note that a node's result is in the store."""
-        self._settle(key)
+        self.withdraw(key)
         self.done[key] = facts
         for child in self.plan.children[key]:
             if child in self._left:
                 self._left[child] -= 1
                 if self._left[child] == 0 and child not in self.blocked:
-                    self._release(child)
+                    self.release(child)
         for watcher in self.watchers:
             watcher.finished(self.plan.nodes[key], facts)
 
     def fail(self, key: str, error: str, trace: str = "") -> None:
         """Take note that a node raised; what needs it is blocked from now on."""
-        self._settle(key)
+        self.withdraw(key)
         self.failures[key] = error
         todo = [key]
         while todo:
@@ -122,11 +125,20 @@ class Walk:
         for watcher in self.watchers:
             watcher.failed(self.plan.nodes[key], error, trace)
 
-    def _settle(self, key: str) -> None:
+    def again(self, key: str, kind: str, error: str, trace: str = "") -> None:
+        """Take note that a try came to nothing; the node is handed out once more."""
+        self.withdraw(key)
+        self.release(key)
+        for watcher in self.watchers:
+            watcher.again(self.plan.nodes[key], kind, error, trace)
+
+    def withdraw(self, key: str) -> None:
+        """Take back a node that was handed out; :meth:`release` brings it up again."""
         self.handed.remove(key)
         self.running.pop(key, None)
 
-    def _release(self, key: str) -> None:
+    def release(self, key: str) -> None:
+        """Let a node be handed out, when its turn comes."""
         path = self.plan.remaining_path(key)
         heapq.heappush(self._ready, (-path, self._order[key], key))
 
