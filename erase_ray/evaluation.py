@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from erase_ray import pulse, tiles
 from erase_ray.data.csr import Csr
 from erase_ray.errors import TrainingError
 from erase_ray.metrics import Answers, Metric
@@ -71,6 +72,7 @@ def rank(model: Model, queries: Queries, k: int, block_size: int = 0) -> np.ndar
     ranked_QK = np.full((len(queries), k), -1, np.int32)
     with _evaluating(model), torch.inference_mode(), model.scoring():
         for start in range(0, len(queries), block_size):
+            pulse.beat()
             stop = min(start + block_size, len(queries))
             index = torch.arange(start, stop, device=queries.inputs.rows.device)
             scores_BI = model.scores(queries.inputs.inputs(index))
@@ -82,7 +84,8 @@ def rank(model: Model, queries: Queries, k: int, block_size: int = 0) -> np.ndar
 
 def default_block(num_items: int, most: int = MOST) -> int:
     """Queries of a block; ``most`` bounds them from above."""
-    return min(max(BLOCK_BYTES // (4 * max(num_items, 1)), FEWEST), most)
+    num_bytes = int(tiles.scaled(BLOCK_BYTES))
+    return min(max(num_bytes // (4 * max(num_items, 1)), FEWEST), int(tiles.scaled(most)))
 
 
 def top(scores_BI: Tensor, k: int) -> Tensor:

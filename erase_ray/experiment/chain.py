@@ -13,8 +13,9 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from erase_ray import seeds
+from erase_ray import pulse, seeds
 from erase_ray.data.interactions import Interactions
+from erase_ray.experiment import live
 from erase_ray.experiment.results import REQUESTS
 from erase_ray.experiment.setting import Setting
 from erase_ray.methods import Deadline, Method, Outcome, Request
@@ -109,6 +110,8 @@ class ChainRunner:
             self.position += 1
             record["mark"] = next(k for k, end in enumerate(marks, 1) if self.position <= end)
             self.records.append(record)
+            live.tell({"event": "request"} | record)
+            pulse.beat()
             reached = [k for k, end in enumerate(marks, 1) if self.position == end]
             started = self._clock()
             for mark in reached:

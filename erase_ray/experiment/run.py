@@ -2,17 +2,22 @@
 
 import logging
 import time
+import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 
+from erase_ray import tiles
 from erase_ray.data.prepared import Prepared
+from erase_ray.experiment import live
 from erase_ray.experiment.cell import Cell, Part, chain_key, data_key, make_scenario, title
 from erase_ray.experiment.chain_cells import put_model, run_chain, run_merged, train_model
 from erase_ray.experiment.chain_journal import Pace
 from erase_ray.experiment.costs import training_costs
+from erase_ray.experiment.lease import Lease, Seen
 from erase_ray.experiment.measure import Measurements
 from erase_ray.experiment.preparing import Places, find_raw, read_and_prepare
 from erase_ray.experiment.records import record, training_facts
@@ -24,6 +29,8 @@ from erase_ray.scenarios._base import NUM_MARKS
 
 logger = logging.getLogger(__name__)
 
+WAIT_S = 5.0
+
 
 def run_node(node: dict[str, Any], storage: str, tools: Tools = ALONE) -> dict[str, Any]:
     """Execute a node of a plan, unless the store has its result.
@@ -31,24 +38,73 @@ def run_node(node: dict[str, Any], storage: str, tools: Tools = ALONE) -> dict[s
     Args:
         node: ``{"kind": "data", "dataset": ..., "asks": [{"scenario": ..., "seed": ...}, ...]}`` or
             ``{"kind": "cell", "cell": ...}``, the values as plain dicts of a :class:`Part` and a
-            :class:`Cell`. Chains that ``asks`` lists are made before the data are stored.
+            :class:`Cell`. Chains that ``asks`` lists are made before the data are stored. A driver
+            adds its name (``driver``), what it saw of another's lease (``seen``), and ``tile`` (see
+            :mod:`erase_ray.tiles`) after a try that ran out of memory.
         storage: Address of the store.
         tools: Help from outside this process.
 
     Returns:
-        ``label``, ``seconds`` and ``status`` (``done``, or ``cached`` if nothing had to be done).
+        ``label``, ``seconds`` and ``status`` (``done``; ``cached`` if nothing had to be done;
+        ``busy`` if another driver's worker holds the lease, with its token as ``lease``). Without
+        a driver a lease is waited for.
     """
     started = time.perf_counter()
     store = Store(storage)
-    if node["kind"] == "data":
-        dataset = Part(**node["dataset"])
-        label, done = f"data/{title(dataset)}", prepare_data(dataset, store, node.get("asks", []))
-    else:
-        cell = Cell(**node["cell"])
-        label, done = cell.label, run_cell(cell, store, tools=tools)
+    task = _task(node, store, tools)
+    lease = store.lease(task.dataset, task.key, node.get("driver") or f"alone-{uuid.uuid4().hex}")
+    status = "cached"
+    if not task.is_done():
+        if held := _acquire(lease, node, task.is_done):
+            return {"label": task.label, "status": "busy", "lease": held}
+        try:
+            with tiles.scale(node.get("tile", 1.0)):
+                status = "done" if task.run() else "cached"
+        finally:
+            lease.release()
     seconds = time.perf_counter() - started
-    logger.info("%s %s in %.1f s", label, "done" if done else "was stored", seconds)
-    return {"label": label, "seconds": seconds, "status": "done" if done else "cached"}
+    logger.info("%s %s in %.1f s", task.label, status, seconds)
+    return {"label": task.label, "seconds": seconds, "status": status}
+
+
+@dataclass(frozen=True)
+class _Task:
+    label: str
+    dataset: str | None
+    key: str
+    is_done: Callable[[], bool]
+    run: Callable[[], bool]
+
+
+def _task(node: dict[str, Any], store: Store, tools: Tools) -> _Task:
+    if node["kind"] == "data":
+        dataset, asks = Part(**node["dataset"]), node.get("asks", [])
+        key = data_key(dataset)
+        return _Task(
+            f"data/{title(dataset)}",
+            dataset.name,
+            key,
+            lambda: store.has_data(dataset.name, key) and not _lacking(dataset, store, asks),
+            lambda: prepare_data(dataset, store, asks),
+        )
+    cell = Cell(**node["cell"])
+    run = partial(run_cell, cell, store, tools=tools)
+    return _Task(cell.label, None, cell.key, lambda: store.has_cell(cell.key), run)
+
+
+def _acquire(lease: Lease, node: dict[str, Any], is_done: Callable[[], bool]) -> str | None:
+    """Take the lease; a driver is told who holds it, others wait."""
+    if "driver" in node:
+        return lease.acquire(Seen(*node["seen"]) if "seen" in node else None)
+    token, since = "", time.monotonic()
+    while held := lease.acquire(Seen(token, time.monotonic() - since)):
+        if held != token:
+            token, since = held, time.monotonic()
+        logger.info("another process works on it; waiting")
+        time.sleep(WAIT_S)
+        if is_done():
+            break
+    return None
 
 
 def prepare_data(dataset: Part, store: Store, asks: list[dict[str, Any]] | None = None) -> bool:
@@ -113,13 +169,14 @@ def run_cell(
     """
     if store.has_cell(cell.key):
         # a worker may have died between the commit and this
-        store.drop_journal(cell.key)
+        store.drop_working_files(cell.key)
         return False
     logger.info("%s starts (%s)", cell.label, cell.key[:12])
     place = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    setting = Setting.load(cell, store, place)
-    is_first = store.put_cell(cell.key, _runner(cell, pace or Pace(), tools)(setting, store))
-    store.drop_journal(cell.key)
+    with live.streamed(store.stream(cell.key)):
+        setting = Setting.load(cell, store, place)
+        is_first = store.put_cell(cell.key, _runner(cell, pace or Pace(), tools)(setting, store))
+    store.drop_working_files(cell.key)
     return is_first
 
 
@@ -134,7 +191,7 @@ def _runner(cell: Cell, pace: Pace, tools: Tools) -> Callable[[Setting, Store], 
 
 def _run_base(setting: Setting, store: Store, tools: Tools) -> CellRecord:
     model = setting.fresh_model()
-    log: list[dict[str, Any]] = []
+    log = live.Log()
     trained = train_model(setting, model, setting.interactions, log)
     weights = {"0": put_model(store, model)}
     return record(setting, log=log, weights=weights, facts=training_facts(trained))

@@ -13,7 +13,7 @@ from torch import Tensor
 from erase_ray.data.files import from_files, to_files
 from erase_ray.data.prepared import Prepared
 from erase_ray.errors import StoreError
-from erase_ray.experiment import chain_files, weights
+from erase_ray.experiment import chain_files, live, weights
 from erase_ray.experiment._address import scrubbed, without_secrets
 from erase_ray.experiment._commit import (
     MANIFEST,
@@ -26,11 +26,12 @@ from erase_ray.experiment._events import EventStream, read_events
 from erase_ray.experiment._names import cell_folder, chain_folder, data_folder, run_path
 from erase_ray.experiment._open import open_blobs
 from erase_ray.experiment.journal import Journal
+from erase_ray.experiment.lease import Lease
 from erase_ray.experiment.tables import SCHEMAS, from_parquet, to_parquet
 from erase_ray.scenarios import Chain
 
-JOURNAL = "journal"
-"""Folder of the snapshots of a cell, beside its files."""
+JOURNAL, LIVE, LEASE = "journal", "live", "lease"
+"""Folders of a cell that runs, beside its files: its snapshots, what it tells, who runs it."""
 _READERS = 16
 
 
@@ -254,9 +255,29 @@ class Store:
         folder = f"{cell_folder(key)}/{JOURNAL}"
         return Journal(self._blobs, folder, identity | {"cell": key})
 
-    def drop_journal(self, key: str) -> None:
-        """Delete the snapshots of a cell."""
-        self._blobs.clear(f"{cell_folder(key)}/{JOURNAL}")
+    def lease(self, dataset: str | None, key: str, driver: str) -> Lease:
+        """The right to run a cell, or to prepare ``dataset``.
+
+        Args:
+            dataset: Name of the dataset; None for a cell.
+            key: Of the cell, or of the prepared dataset.
+            driver: Name of the driver that hands out the work.
+        """
+        folder = data_folder(dataset, key) if dataset else cell_folder(key)
+        return Lease(self._blobs, f"{folder}/{LEASE}", driver)
+
+    def stream(self, key: str) -> live.Stream:
+        """Where a cell that runs tells how it goes."""
+        return live.Stream(self._blobs, f"{cell_folder(key)}/{LIVE}")
+
+    def told(self, key: str) -> list[dict[str, Any]]:
+        """What was told of a cell that is not committed yet, try by try."""
+        return live.read(self._blobs, f"{cell_folder(key)}/{LIVE}")
+
+    def drop_working_files(self, key: str) -> None:
+        """Delete the snapshots of a cell and what it told while it ran."""
+        for folder in (JOURNAL, LIVE):
+            self._blobs.clear(f"{cell_folder(key)}/{folder}")
 
     def put_weights(self, tensors: dict[str, Tensor], parent: str | None = None) -> str:
         """Store weights and return their SHA-256; see :func:`weights.put_weights`."""

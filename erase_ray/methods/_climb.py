@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from erase_ray import pulse
 from erase_ray.methods._curvature import Weighted, gradient_sum
 from erase_ray.methods._rise import FLOOR
 from erase_ray.methods._subspace import Subspace
@@ -126,6 +127,7 @@ class _Climber:
     def run(self) -> Climbed:
         end = "height"
         while self._loss < self._limits.height - self._slack:
+            pulse.beat()
             if self._limits.give_up():
                 end = "timed_out"
             elif self._num_steps == self._limits.max_steps:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from erase_ray import seeds
+from erase_ray import pulse, seeds
 from erase_ray.methods._mode import in_mode
 from erase_ray.models import Model
 from erase_ray.tasks import Examples
@@ -109,6 +109,7 @@ class Curvature:
         pieces = _pieces(vector, self._parameters)
         total = torch.zeros_like(vector)
         for number in range(len(self._batches)):
+            pulse.beat()
             total += self._product(number, pieces)
         self.num_products += len(self._batches)
         return total

@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from erase_ray import tiles
 from erase_ray.methods._base import Method, Outcome
 from erase_ray.methods._curvature import (
     Curvature,
@@ -167,7 +168,7 @@ class InfluenceMethod(Method):
             known += self.more_batches(model, request)
             more = self.more_places(model, request)
             with subspace(model, self.changes(model), known, request.undo, more) as space:
-                budget = self.settings.graph_budget_mb * MEGABYTE
+                budget = tiles.scaled(self.settings.graph_budget_mb * MEGABYTE)
                 hessian = Curvature(model, space.leaves, sample, budget)
                 job = Job(model, request, space, removed, sample, hessian, bounds, num_retain)
                 return self._step(job)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from erase_ray import seeds
+from erase_ray import pulse, seeds
 from erase_ray.methods._solve import End, Limits, Solve
 
 SAFETY = 1.1
@@ -63,6 +63,7 @@ def spectrum(
     alphas: list[float] = []
     betas: list[float] = []
     for _ in range(num_steps):
+        pulse.beat()
         product = apply(vector).add_(vector, alpha=damping).add_(before, alpha=-beta)
         alphas.append(_dot(vector, product))
         product.add_(vector, alpha=-alphas[-1])
@@ -146,6 +147,7 @@ def neumann(
         return ended("non_finite", 0)
     iteration = 0
     while iteration < limits.iterations:
+        pulse.beat()
         if square <= limits.tolerance**2 * start:
             return ended("converged", iteration)
         if give_up():

@@ -8,6 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from erase_ray import pulse
+
 End = Literal["converged", "max_iterations", "negative_curvature", "non_finite", "timed_out"]
 
 
@@ -73,6 +75,7 @@ def conjugate_gradient(
         return ended("non_finite", 0)
     enough = limits.tolerance**2 * start
     for iteration in range(limits.iterations):
+        pulse.beat()
         if square <= enough:
             return ended("converged", iteration)
         if give_up():

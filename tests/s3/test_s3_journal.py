@@ -36,7 +36,7 @@ def test_two_snapshots_are_kept_and_the_newest_is_read(s3_address):
     assert found.position == found.tensors["n"] == 4
     assert torch.equal(found.tensors["large"], large)
     assert Store(s3_address).journal(KEY, {"chain": "2"}).load() is None
-    store.drop_journal(KEY)
+    store.drop_working_files(KEY)
     assert store._blobs.names(folder) == []
 
 
