@@ -66,9 +66,7 @@ def rank(model: Model, queries: Queries, k: int, block_size: int = 0) -> np.ndar
     Raises:
         TrainingError: A score is not a number.
     """
-    is_narrow = model.max_history and queries.inputs.rows.device.type == "cpu"
-    most = MOST_HISTORIES if is_narrow else MOST
-    block_size = block_size or default_block(model.shape.num_items, most)
+    block_size = block_size or usual_block(model, queries)
     ranked_QK = np.full((len(queries), k), -1, np.int32)
     with _evaluating(model), torch.inference_mode(), model.scoring():
         for start in range(0, len(queries), block_size):
@@ -80,6 +78,12 @@ def rank(model: Model, queries: Queries, k: int, block_size: int = 0) -> np.ndar
             best_BK = top(_masked(scores_BI, queries.masked.take(start, stop)), k)
             ranked_QK[start:stop] = best_BK.cpu().numpy()
     return ranked_QK
+
+
+def usual_block(model: Model, queries: Queries) -> int:
+    """Queries that are scored at once unless the caller says otherwise."""
+    is_narrow = model.max_history and queries.inputs.rows.device.type == "cpu"
+    return default_block(model.shape.num_items, MOST_HISTORIES if is_narrow else MOST)
 
 
 def default_block(num_items: int, most: int = MOST) -> int:

@@ -6,17 +6,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from erase_ray.evaluation import measure, rank
+from erase_ray.evaluation import measure, rank, usual_block
 from erase_ray.metrics import METRICS, Answers
 from erase_ray.models import Model, TrainingSettings
 from erase_ray.tasks import Queries
+from erase_ray.team import Team
 
 
 class Judge:
-    """The value that picks the best epoch."""
+    """The value that picks the best epoch; the same on all members of a team."""
 
-    def __init__(self, queries: Queries, settings: TrainingSettings) -> None:
-        self._queries = queries
+    def __init__(
+        self, queries: Queries, settings: TrainingSettings, team: Team | None = None
+    ) -> None:
+        self._queries, self._team = queries, team
         self._k = settings.select_k
         self._metric = METRICS.get(settings.select_metric)()
 
@@ -24,10 +27,33 @@ class Judge:
         """Mean of the metric over the valid queries; None where there are none."""
         if not len(self._queries):
             return None
-        ranked_QK = rank(model, self._queries, self._k)
+        ranked_QK = self._ranked(model)
         nothing_I = np.zeros(model.shape.num_items, dtype=bool)
         answers = Answers(ranked_QK, self._queries.relevant, nothing_I)
         return measure(answers, [self._metric], [self._k])[0].value
+
+    def _ranked(self, model: Model) -> np.ndarray:
+        """The lists of all queries; a team shares them out, in the blocks of a single process."""
+        team, queries = self._team, self._queries
+        if team is None:
+            return rank(model, queries, self._k)
+        size = usual_block(model, queries)
+        num = -(-len(queries) // size)
+        ends = [min(team.part_of(r, num).stop * size, len(queries)) for r in range(team.size)]
+        starts = [0, *ends[:-1]]
+        own = slice(starts[team.rank], ends[team.rank])
+        ranked_QK = torch.from_numpy(rank(model, _cut(queries, own), self._k, size))
+        sizes = [end - start for start, end in zip(starts, ends, strict=True)]
+        return team.gather(ranked_QK.to(team.device), sizes).cpu().numpy()
+
+
+def _cut(queries: Queries, own: slice) -> Queries:
+    index = torch.arange(own.start, own.stop, device=queries.inputs.rows.device)
+    return Queries(
+        queries.inputs.take(index),
+        queries.relevant.take(own.start, own.stop),
+        queries.masked.take(own.start, own.stop),
+    )
 
 
 @dataclass(eq=False)

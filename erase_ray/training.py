@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from erase_ray import seeds
+from erase_ray import portions, pulse, seeds
 from erase_ray.checkpoints import Checkpoint, TrainingState
 from erase_ray.data.interactions import Interactions
 from erase_ray.data.split import Part, Split
@@ -18,9 +18,13 @@ from erase_ray.errors import TrainingError
 from erase_ray.models import Model, TrainingSettings
 from erase_ray.models._adam import Adam
 from erase_ray.models._baseline import Baseline, TrainingRows
+from erase_ray.models._sharded import Shard
+from erase_ray.models._share import sharing
+from erase_ray.portions import Portion
 from erase_ray.selection import Best, Judge
 from erase_ray.tasks import Cut, Examples, Task
 from erase_ray.tasks._arrays import on_device
+from erase_ray.team import Team
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +62,8 @@ def train(
     device: torch.device | str,
     on_epoch: OnEpoch | None = None,
     checkpoint: Checkpoint | None = None,
+    team: Team | None = None,
+    shard_tables: bool = False,
 ) -> TrainingRecord:
     """Train ``model`` from new initial weights and leave the best weights in it.
 
@@ -78,6 +84,12 @@ def train(
         on_epoch: Told of each epoch that is run here.
         checkpoint: Where the state is kept after every epoch. If it holds one of this very run,
             training goes on from there and ends in the same weights, bit by bit.
+        team: The processes that train together, each of which calls this with the same arguments;
+            they share out every batch, and the result is that of one process up to the order in
+            which numbers are added up. ``on_epoch`` is called, and the checkpoint is saved, by
+            member 0 alone; all members load it. None: this process trains alone.
+        shard_tables: Whether each member holds only its part of the rows of large tables, their
+            gradients and moments. Afterwards only member 0 has the whole model, on the CPU.
 
     Raises:
         TrainingError: There are no training examples, a loss or the weights are not finite, or
@@ -86,21 +98,30 @@ def train(
     """
     start = time.perf_counter()
     device = torch.device(device)
+    if team is not None:
+        portions.check_team(model, settings, shard_tables)
+    elif shard_tables:
+        raise TrainingError("shard_tables needs several workers to share the rows out among")
     cut = Cut(model.max_history, device)
     examples = task.examples(interactions, split, cut)
     if not len(examples):
         raise TrainingError(f"model '{model.name}' has no training examples left to learn from")
-    model.to(device)
-    model.reset(seeds.torch_generator(seed, "init"))
+    shards = _begin(model, device, seed, team if shard_tables else None)
     if model.has_edges:
         model.set_edges(*training_edges(interactions, split, device))
-    judge = Judge(task.queries(interactions, split, Part.VALID, cut), settings)
+    queries = task.queries(interactions, split, Part.VALID, cut)
+    # scores from tables that are shared out need all members for every query
+    judge = Judge(queries, settings, None if shards else team)
     if isinstance(model, Baseline):
         curves = _fit(model, _training_rows(interactions, split, device), judge)
     else:
         model.prepare(examples)
-        run = _Run(model, settings, judge, seed, on_epoch, checkpoint)
+        run = _Run(model, settings, judge, seed, on_epoch, checkpoint, team)
         curves = run.epochs(examples)
+    for shard in shards.values():
+        shard.end()
+    if shards:
+        model.cpu()
     _check_weights(model)
     return TrainingRecord(**curves, seconds=time.perf_counter() - start)
 
@@ -147,6 +168,18 @@ def train_epochs(
     return losses
 
 
+def _begin(model: Model, device: torch.device, seed: int, sharers: Team | None) -> dict[str, Shard]:
+    """Initial weights on the device; of some tables only the own rows where a team shares them."""
+    draws = seeds.torch_generator(seed, "init")
+    if sharers is None:
+        model.to(device).reset(draws)
+        return {}
+    model.cpu().reset(draws)
+    shards = portions.shard(model, sharers)
+    model.to(device)
+    return shards
+
+
 def training_edges(
     interactions: Interactions, split: Split, device: torch.device
 ) -> tuple[Tensor, Tensor]:
@@ -184,22 +217,22 @@ class _Run:
     seed: int
     on_epoch: OnEpoch | None
     checkpoint: Checkpoint | None
+    team: Team | None = None
 
     def epochs(self, examples: Examples) -> dict[str, Any]:
         """Run them all; losses and values by the names of :class:`TrainingRecord`."""
         settings = self.settings
-        adam = _adam(self.model, settings)
+        adam = _adam(self.model, settings, self.team)
         best, losses = Best(self.model), []
         identity = self._identity(examples) if self.checkpoint else {}
         with closing(adam):
             losses += self._resume(identity, adam, best)
-            steps = _Steps(self.model, examples, adam, settings, self.seed)
+            steps = _Steps(self.model, examples, adam, settings, self.seed, team=self.team)
             while len(losses) < settings.epochs and best.num_waited < settings.patience:
                 epoch = len(losses)
                 losses.append(steps.run(epoch))
                 self._judge(epoch, losses[-1], best)
-                if self.checkpoint:
-                    self.checkpoint.save(self._state(identity, losses, adam, best))
+                self._save(identity, losses, adam, best)
         best.restore()
         best_epoch = len(losses) - 1 if best.epoch is None else best.epoch
         return {
@@ -215,7 +248,7 @@ class _Run:
             is_last = epoch + 1 == self.settings.epochs and self.checkpoint is None
             best.offer(epoch, value, is_last)
         logger.debug("%s epoch %d: loss %.6g, valid %s", self.model.name, epoch, loss, value)
-        if self.on_epoch is not None:
+        if self.on_epoch is not None and self._leads:
             self.on_epoch(epoch, loss, value)
 
     def _identity(self, examples: Examples) -> dict[str, Any]:
@@ -231,21 +264,37 @@ class _Run:
 
     def _resume(self, identity: dict[str, Any], adam: Adam, best: Best) -> list[float]:
         state = self.checkpoint.load() if self.checkpoint else None
+        if self.team is not None:
+            done = -1 if self.checkpoint is None else len(state.losses) if state else 0
+            self.team.check_same([done], "the epochs in the checkpoint (-1: there is none)")
         if state is None:
             return []
         state.check(identity)
-        self.model.load_state_dict(state.part("model"))
-        adam.load(state.part("adam"))
-        best.resume(state.curve, state.part("best"))
+        parts = ("model", "adam", "best")
+        weights, moments, kept = (
+            portions.scattered(self.model, state.part(name)) for name in parts
+        )
+        self.model.load_state_dict(weights)
+        adam.load(moments)
+        best.resume(state.curve, kept)
         logger.info("%s goes on after epoch %d", self.model.name, len(state.losses) - 1)
         return state.losses
 
-    def _state(
-        self, identity: dict[str, Any], losses: list[float], adam: Adam, best: Best
-    ) -> TrainingState:
+    def _save(self, identity: dict[str, Any], losses: list[float], adam: Adam, best: Best) -> None:
+        if self.checkpoint is None:
+            return
         parts = {"model": self.model.state_dict(), "best": best.kept, "adam": adam.state()}
-        tensors = {f"{part}/{name}": t for part, own in parts.items() for name, t in own.items()}
-        return TrainingState(identity, losses, best.curve, tensors)
+        tensors = {
+            f"{part}/{name}": tensor
+            for part, own in parts.items()
+            for name, tensor in portions.gathered(self.model, own).items()
+        }
+        if self._leads:
+            self.checkpoint.save(TrainingState(identity, losses, best.curve, tensors))
+
+    @property
+    def _leads(self) -> bool:
+        return self.team is None or self.team.leads
 
 
 @dataclass(eq=False)
@@ -258,6 +307,7 @@ class _Steps:
     settings: TrainingSettings
     seed: int
     first_epoch: int = 0
+    team: Team | None = None
 
     def __post_init__(self) -> None:
         self._has_dropout = any(_drops(module) for module in self.model.modules())
@@ -275,22 +325,38 @@ class _Steps:
             self.optimizer.set_learning_rate(settings.learning_rate * decay)
         order = seeds.order(seeds.derive(self.seed, "order", epoch), self.examples.rows)
         draw = seeds.derive(self.seed, "negatives", epoch)
-        batches = self.examples.batches(order, settings.batch_size, draw)
         losses = torch.zeros(-(-len(order) // settings.batch_size), device=order.device)
-        for step, batch in enumerate(batches):
+        for step, batch in enumerate(self._batches(order, draw)):
+            pulse.beat()
             losses[step] = self._step(batch, epoch, step)
+        if self.team is not None:
+            self.team.add([losses])
+            portions.keep_together(self.model, self.optimizer.moments(), self.team, epoch)
         self._check(losses, epoch)
         sizes = torch.full_like(losses, settings.batch_size, dtype=torch.float64, device="cpu")
         sizes[-1] = len(order) - settings.batch_size * (len(losses) - 1)
         return float((losses.cpu() * sizes).sum() / sizes.sum())
 
+    def _batches(self, order: Tensor, draw: int) -> Iterator[Any]:
+        size = self.settings.batch_size
+        if self.team is None:
+            return self.examples.batches(order, size, draw)
+        return portions.portions(self.examples, order, size, draw, self.team)
+
     def _step(self, batch: Any, epoch: int, step: int) -> Tensor:
-        with self._dropout(epoch, step), self._autocast():
-            loss = self._loss(batch).mean()
+        part = batch if isinstance(batch, Portion) else None
+        self.optimizer.listen()
+        # before the loss: reading a block table lends blocks, which this would take back
         self.optimizer.zero_grad()
-        loss.backward()
+        with sharing(part and part.share):
+            with self._dropout(epoch, step), self._autocast():
+                loss = self._loss(batch).mean() if part is None else self._part(part)
+            loss.backward()
         self.optimizer.step()
         return loss.detach()
+
+    def _part(self, part: Portion) -> Tensor:
+        return self._loss(part.batch).sum() * part.weight
 
     def _dropout(self, epoch: int, step: int) -> Any:
         if not self._has_dropout:
@@ -313,9 +379,10 @@ class _Steps:
             )
 
 
-def _adam(model: Model, settings: TrainingSettings) -> Adam:
+def _adam(model: Model, settings: TrainingSettings, team: Team | None = None) -> Adam:
     betas = (settings.beta_1, settings.beta_2)
-    return Adam(model, settings.learning_rate, settings.weight_decay, betas, settings.epsilon)
+    rate, decay = settings.learning_rate, settings.weight_decay
+    return Adam(model, rate, decay, betas, settings.epsilon, team)
 
 
 def _check_weights(model: Model) -> None:

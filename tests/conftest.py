@@ -3,6 +3,7 @@
 import functools
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -34,11 +35,11 @@ def planted(task: str) -> Prepared:
     return prepare(dataset, dataset.read({}, SCRATCH), TASKS.get(task)().split)
 
 
-def make_model(name: str, data: Prepared) -> Model:
+def make_model(name: str, data: Prepared, **settings: Any) -> Model:
     """A fresh model with tables for ``data``, weights drawn from a fixed seed."""
     kind = MODELS.get(name)
     shape = Shape(data.interactions.num_users, data.interactions.num_items)
-    model = kind(kind.Settings(), shape)
+    model = kind(kind.Settings(**settings), shape)
     model.reset(torch.Generator().manual_seed(1))
     return model
 

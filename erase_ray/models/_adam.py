@@ -10,6 +10,9 @@ from torch import Tensor
 
 from erase_ray.models._base import Model
 from erase_ray.models._block_table import BlockTable
+from erase_ray.models._sharded import shard_of
+from erase_ray.models._sums import Sums, sum_of_entries
+from erase_ray.team import Team
 
 BETAS = (0.9, 0.999)
 EPS = 1e-8
@@ -30,6 +33,7 @@ class Adam:
         weight_decay: L2 penalty that is added to the gradient.
         betas: Decay of the two moments.
         eps: Added to the root of the second.
+        team: Whose gradients are added up before each step; None: this process is alone.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class Adam:
         weight_decay: float = 0.0,
         betas: tuple[float, float] = BETAS,
         eps: float = EPS,
+        team: Team | None = None,
     ) -> None:
         tables = {
             name: module
@@ -52,7 +57,7 @@ class Adam:
             if weight.requires_grad and id(weight) not in apart
         }
         self._blocks = {
-            name: BlockAdam(table, learning_rate, weight_decay, betas, eps)
+            name: BlockAdam(table, learning_rate, weight_decay, betas, eps, team)
             for name, table in tables.items()
         }
         self._dense = torch.optim.Adam(
@@ -63,6 +68,7 @@ class Adam:
             weight_decay=weight_decay,
             fused=True,
         )
+        self._sums = None if team is None else Sums(model, self._weights.values(), team)
 
     def set_learning_rate(self, learning_rate: float) -> None:
         """Change the step size of the steps to come."""
@@ -82,6 +88,12 @@ class Adam:
             tensors |= {f"{name}/{part}": value for part, value in block.state().items()}
         return tensors
 
+    def moments(self) -> list[Tensor]:
+        """The moments themselves, but for those of tables that a team shares out."""
+        whole = [weight for weight in self._weights.values() if shard_of(weight) is None]
+        dense = [part for weight in whole for part in self._dense.state.get(weight, {}).values()]
+        return [*dense, *(torch.view_as_real(block.moments) for block in self._blocks.values())]
+
     def load(self, state: dict[str, Tensor]) -> None:
         """Go on from what :meth:`state` gave."""
         for name, weight in self._weights.items():
@@ -93,6 +105,11 @@ class Adam:
         for name, block in self._blocks.items():
             block.load({part: state[f"{name}/{part}"] for part in block.state()})
 
+    def listen(self) -> None:
+        """Begin to note what a team reads; called before each loss where there is one."""
+        if self._sums is not None:
+            self._sums.listen()
+
     def zero_grad(self) -> None:
         """Forget all gradients."""
         self._dense.zero_grad(set_to_none=True)
@@ -101,6 +118,8 @@ class Adam:
 
     def step(self) -> None:
         """Move the parameters along the gradients of the last backward pass."""
+        if self._sums is not None:
+            self._sums.combine()
         self._dense.step()
         for block in self._blocks.values():
             block.step()
@@ -110,6 +129,8 @@ class Adam:
         self.zero_grad()
         for block in self._blocks.values():
             block.close()
+        if self._sums is not None:
+            self._sums.close()
 
 
 class BlockAdam:
@@ -126,13 +147,14 @@ class BlockAdam:
         weight_decay: float,
         betas: tuple[float, float],
         eps: float,
+        team: Team | None = None,
     ) -> None:
-        self._table = table
+        self._table, self._team = table, team
         self._betas, self._eps = betas, eps
         self.learning_rate = learning_rate
         self._weight_decay = weight_decay
         self._num_steps = 0
-        self._moments = _untouched_zeros(table.weight)
+        self.moments = _untouched_zeros(table.weight)
         table.lend(True)
 
     def zero_grad(self) -> None:
@@ -143,43 +165,51 @@ class BlockAdam:
         """Update the entries of all blocks that have a gradient; those of several are added up."""
         self._num_steps += 1
         blocks = self._table.collect()
-        if not blocks:
+        if not blocks and self._team is None:
             return
-        flat, grad = _summed(blocks)
+        flat, grad = self._summed(blocks)
         with torch.no_grad():
             weight = self._table.weight.view(-1)
-            values = blocks[0][1] if len(blocks) == 1 else weight.index_select(0, flat)
+            is_one = len(blocks) == 1 and self._team is None
+            values = blocks[0][1] if is_one else weight.index_select(0, flat)
             if self._weight_decay:
                 grad = grad.add(values, alpha=self._weight_decay)
             weight.index_copy_(0, flat, self._moved(flat, values, grad))
 
     def state(self) -> dict[str, Tensor]:
         """Number of steps, and the moments of the entries that were ever read."""
-        touched = self._moments.nonzero().flatten()
+        touched = self.moments.nonzero().flatten()
         return {
             "step": torch.tensor(self._num_steps),
             "entry": touched,
-            "moments": torch.view_as_real(self._moments[touched]),
+            "moments": torch.view_as_real(self.moments[touched]),
         }
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Go on from what :meth:`state` gave."""
         self._num_steps = int(state["step"])
-        device = self._moments.device
+        device = self.moments.device
         moments = torch.view_as_complex(state["moments"].to(device).contiguous())
-        self._moments[state["entry"].to(device)] = moments
+        self.moments[state["entry"].to(device)] = moments
 
     def close(self) -> None:
         """End the lending; the moments are of no use afterwards."""
         self._table.lend(False)
 
+    def _summed(self, blocks: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        if self._team is None:
+            return _summed(blocks)
+        weight = self._table.weight.detach()
+        nothing = (weight.new_zeros(0, dtype=torch.int64), weight.new_zeros(0))
+        return sum_of_entries(*(_summed(blocks) if blocks else nothing), self._team)
+
     def _moved(self, flat: Tensor, values: Tensor, grad: Tensor) -> Tensor:
-        pair = self._moments.index_select(0, flat)
+        pair = self.moments.index_select(0, flat)
         first, second = torch.view_as_real(pair).unbind(1)
         beta_1, beta_2 = self._betas
         first.lerp_(grad, 1 - beta_1)
         second.mul_(beta_2).addcmul_(grad, grad, value=1 - beta_2)
-        self._moments.index_copy_(0, flat, pair)
+        self.moments.index_copy_(0, flat, pair)
         correct_1, correct_2 = (1 - beta**self._num_steps for beta in self._betas)
         spread = second.sqrt().mul_(correct_2**-0.5).add_(self._eps)
         return values.addcdiv(first, spread, value=-self.learning_rate / correct_1)

@@ -7,6 +7,7 @@ from torch.nn import functional
 from erase_ray.models import _init
 from erase_ray.models._dropout import Dropout
 from erase_ray.models._flat import Flat
+from erase_ray.models._share import Over
 
 STD = 0.02
 EPS = 1e-12
@@ -54,9 +55,9 @@ class Block(nn.Module):
         layers = (self.query, self.key, self.value)
         query, key, value = self._padded(rows_ND, layers, row_BL)
         later_LL = rows_ND.new_full((flat.longest, flat.longest), -torch.inf).triu(1)
-        seen_BLD = _by_step(self._attend(query, key, value, later_LL), self.heads)
+        seen_BLD = _by_step(self._attend(query, key, value, later_LL, "pairs"), self.heads)
         place_N = flat.window_N * flat.longest + flat.step_N
-        return self._rest(rows_ND, seen_BLD.flatten(0, 1).index_select(0, place_N))
+        return self._rest(rows_ND, seen_BLD.flatten(0, 1).index_select(0, place_N), "steps")
 
     def last(self, rows_ND: Tensor, flat: Flat, row_BL: Tensor) -> Tensor:
         """The last row of each window after the block, shape ``(B, D)``."""
@@ -67,8 +68,8 @@ class Block(nn.Module):
         is_behind_BL = step_L > (flat.last_B - flat.first_B)[:, None]
         behind_BL = rows_ND.new_zeros(row_BL.shape).masked_fill_(is_behind_BL, -torch.inf)
         mask = behind_BL.repeat_interleave(self.heads, dim=0)[:, None]
-        seen_B1D = _by_step(self._attend(query, key, value, mask), self.heads)
-        return self._rest(last_BD, seen_B1D[:, 0])
+        seen_B1D = _by_step(self._attend(query, key, value, mask, "keys"), self.heads)
+        return self._rest(last_BD, seen_B1D[:, 0], "examples")
 
     def _padded(
         self, rows_ND: Tensor, layers: tuple[nn.Linear, ...], row_BL: Tensor
@@ -79,7 +80,9 @@ class Block(nn.Module):
         made_BLK = made_NK.index_select(0, row_BL.flatten()).view(*row_BL.shape, -1)
         return [_by_head(part_BLD, self.heads) for part_BLD in made_BLK.chunk(len(layers), dim=-1)]
 
-    def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+    def _attend(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, over: Over
+    ) -> Tensor:
         """Sums of values, weighted by the softmax of ``query @ key`` where the mask is not -inf.
 
         Written out: on the CPU torch's fused attention is no faster at these lengths, several
@@ -87,13 +90,13 @@ class Block(nn.Module):
         """
         scale = query.shape[-1] ** -0.5
         logits = torch.baddbmm(mask, query, key.transpose(1, 2), alpha=scale)
-        return self.attention_dropout(logits.softmax(-1)) @ value
+        return self.attention_dropout(logits.softmax(-1), over) @ value
 
-    def _rest(self, rows_KD: Tensor, seen_KD: Tensor) -> Tensor:
+    def _rest(self, rows_KD: Tensor, seen_KD: Tensor, over: Over) -> Tensor:
         """What follows the attention, for each row by itself."""
-        rows_KD = self.output_norm(rows_KD + self.dropout(self.output(seen_KD)))
+        rows_KD = self.output_norm(rows_KD + self.dropout(self.output(seen_KD), over))
         inner_KD = self.outer(functional.gelu(self.inner(rows_KD)))
-        return self.outer_norm(rows_KD + self.dropout(inner_KD))
+        return self.outer_norm(rows_KD + self.dropout(inner_KD, over))
 
 
 def _by_head(rows_BLD: Tensor, heads: int) -> Tensor:

@@ -128,6 +128,12 @@ class Model(nn.Module, ABC):
         """Parameters whose first dimension is the item; empty where the model has none."""
         return {}
 
+    def row_tables(self) -> dict[str, nn.Parameter]:
+        """Tables that are read by rows or in products alone, so that a team can share out their
+        rows (see :mod:`erase_ray.models._sharded`); empty where the model has none.
+        """
+        return {}
+
     def pick(self, *names: str) -> dict[str, nn.Parameter]:
         """The parameters with these names, in this order."""
         return {name: self.get_parameter(name) for name in names}

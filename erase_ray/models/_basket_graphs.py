@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from erase_ray.models._share import batch_count, batch_longest
 from erase_ray.tasks._arrays import ragged
 from erase_ray.tasks._batches import BasketBatch
 
@@ -82,8 +83,8 @@ class BasketGraphs:
         item_N: Item of each node.
         item_R: Item of each row.
         times_R: Steps that each row stands for, of the type of a weight; 0 is possible.
-        num_times: Sum of ``times_R``, on the host.
-        longest: Steps of the longest history, on the host.
+        num_times: Sum of ``times_R`` over the batch, on the host.
+        longest: Steps of the longest history of the batch, on the host.
         links: What each row takes from which.
         visits: The visits by node.
     """
@@ -114,6 +115,8 @@ class BasketGraphs:
         )
         visits, key_V, counts = _visits(batch, owner_M, size_K, num_items)
         num_nodes, num_links, longest, num_times = counts
+        longest = batch_longest(longest)
+        num_times = batch_count(num_nodes * longest if pads else num_times)
         key_N = key_V[visits.first_N]
         owner_N, item_N = key_N // num_items, key_N % num_items
         steps_N = batch.num_baskets_B[owner_N]
@@ -128,7 +131,7 @@ class BasketGraphs:
             item_N,
             torch.cat([batch.item_M, *extra * [item_N]]),
             torch.cat(times).to(like.dtype),
-            num_nodes * longest if pads else num_times,
+            num_times,
             longest,
             _links(batch, visits, (owner_M, owner_N, size_K), (num_links, longest), extra, like),
             visits,

@@ -14,6 +14,7 @@ from erase_ray.models._base import Shape
 from erase_ray.models._graph import Graph
 from erase_ray.models._graph_rows import propagate_rows
 from erase_ray.models._pair_model import PairModel
+from erase_ray.models._share import batch_sum
 from erase_ray.settings import Frozen
 from erase_ray.tasks._batches import PairBatch
 
@@ -154,6 +155,6 @@ def squares(ego_ND: Tensor, node_3B: Tensor) -> Tensor:
 
 
 def lengths(squares_3B: Tensor) -> Tensor:
-    """The sum of the lengths of the three stacks of vectors, a scalar."""
+    """The sum of the lengths of the three stacks of vectors of the batch, a scalar."""
     tiny = torch.finfo(squares_3B.dtype).tiny
-    return squares_3B.sum(1).clamp(min=tiny).sqrt().sum()
+    return batch_sum(squares_3B.sum(1)).clamp(min=tiny).sqrt().sum()

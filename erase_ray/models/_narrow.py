@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from erase_ray.models._sharded import shard_of
+
 _OUTSIDE = "a narrowed table was read at a place that it does not hold"
 
 
@@ -59,6 +61,9 @@ class Narrow(nn.Module):
         if self._seen is not None:
             self._seen.append(place_N.detach().flatten())
         if self._places is None or self._leaf is None:
+            shard = shard_of(self.weight)
+            if shard is not None:
+                return shard.rows(place_N)
             # the gradient of a selection is much cheaper than that of an embedding on the CPU
             return self.flat.index_select(0, place_N)
         index_N = torch.searchsorted(self._places, place_N).clamp_(max=len(self._places) - 1)

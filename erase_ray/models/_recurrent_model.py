@@ -44,6 +44,6 @@ class RecurrentModel(SessionModel):
         packing = Packing.of(batch.length_B, batch.sizes)
         item_N = batch.items_BL[packing.sequence_N, packing.step_N]
         inputs_ND, table_ID = tied(self.item_embedding.weight, item_N)
-        states_NH = self.gru.run(self.dropout(inputs_ND), packing.sizes)
+        states_NH = self.gru.run(self.dropout(inputs_ND, "packed"), packing.sizes)
         last_BH = states_NH.index_select(0, packing.last(batch.length_B))
         return Reading(states_NH, last_BH, packing, table_ID)

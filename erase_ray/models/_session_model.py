@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from erase_ray.models._base import Model, Shape
 from erase_ray.models._cross_entropy import linear_cross_entropy
+from erase_ray.models._sharded import products, shard_of
 from erase_ray.tasks._batches import WindowBatch
 
 
@@ -40,12 +41,15 @@ class SessionModel(Model):
         """Cross entropy of the target among all items, shape ``(B,)``."""
         assert batch.target_B is not None
         session_BD, table_ID = self.session(batch)
+        shard = shard_of(table_ID)
+        if shard is not None:
+            return shard.cross_entropy(session_BD, batch.target_B)
         return linear_cross_entropy(session_BD, table_ID, batch.target_B)
 
     def scores(self, batch: WindowBatch) -> Tensor:
         """Logits of all items, shape ``(B, I)``."""
         session_BD, table_ID = self.session(batch)
-        return session_BD @ table_ID.T
+        return products(session_BD, table_ID)
 
     def represent(self, batch: WindowBatch) -> Tensor:
         """The vector of each window, shape ``(B, D)``."""
@@ -53,6 +57,10 @@ class SessionModel(Model):
 
     def head_parameters(self) -> dict[str, nn.Parameter]:
         """The item table, which is the output layer as well."""
+        return self.item_tables()
+
+    def row_tables(self) -> dict[str, nn.Parameter]:
+        """The item table."""
         return self.item_tables()
 
     def item_tables(self) -> dict[str, nn.Parameter]:

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from erase_ray.models._sharded import shard_of
+
 
 def tied(weight_ID: Tensor, item_N: Tensor) -> tuple[Tensor, Tensor]:
     """The rows ``item_N`` of a table, shape ``(N, D)``, and the table itself.
@@ -12,6 +14,9 @@ def tied(weight_ID: Tensor, item_N: Tensor) -> tuple[Tensor, Tensor]:
     Whoever reads the returned table instead of ``weight_ID``, in one place, gets the gradients of
     both uses in one buffer: autograd would fill a second table for the rows and add the two.
     """
+    shard = shard_of(weight_ID)
+    if shard is not None:
+        return shard.rows(item_N), weight_ID
     return _Tied.apply(weight_ID, item_N)  # type: ignore
 
 

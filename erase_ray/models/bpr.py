@@ -4,12 +4,13 @@ from typing import ClassVar
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from erase_ray.models import _init
 from erase_ray.models._base import MODELS
 from erase_ray.models._pair_model import PairModel
+from erase_ray.models._sharded import products
 from erase_ray.settings import Frozen
 from erase_ray.tasks._batches import PairBatch
 
@@ -45,7 +46,11 @@ class Bpr(PairModel):
 
     def scores(self, batch: PairBatch) -> Tensor:
         """Inner products with all items, shape ``(B, I)``."""
-        return self.represent(batch) @ self.item_embedding.weight.T
+        return products(self.represent(batch), self.item_embedding.weight)
+
+    def row_tables(self) -> dict[str, nn.Parameter]:
+        """Both tables."""
+        return self.user_tables() | self.item_tables()
 
     def represent(self, batch: PairBatch) -> Tensor:
         """The vector of each user, shape ``(B, D)``."""

@@ -11,6 +11,7 @@ from erase_ray.models import _init
 from erase_ray.models._base import MODELS, Model, Shape, TrainingSettings
 from erase_ray.models._basket_attention import read
 from erase_ray.models._basket_graphs import BasketGraphs
+from erase_ray.models._share import batch_sum
 from erase_ray.settings import Frozen
 from erase_ray.tasks._batches import BasketBatch
 
@@ -196,14 +197,14 @@ class StepNorm(nn.BatchNorm1d):
         Args:
             input: Shape ``(R, D)``.
             times_R: Steps of each row; None to take the running statistics.
-            num_times: Their sum, above 1.
+            num_times: Their sum over the batch, above 1.
         """
         mean_D, spread_D, centred_RD = self.running_mean, self.running_var, None
         if times_R is not None:
             with torch.autocast(input.device.type, enabled=False):
-                mean_D = times_R @ input / num_times
+                mean_D = batch_sum(times_R @ input) / num_times
                 centred_RD = input - mean_D
-                spread_D = times_R @ centred_RD.square() / num_times
+                spread_D = batch_sum(times_R @ centred_RD.square()) / num_times
             self._remember(mean_D.detach(), spread_D.detach() * (num_times / (num_times - 1)))
         scale_D = self.weight * (spread_D + self.eps).rsqrt()
         return (input - mean_D if centred_RD is None else centred_RD) * scale_D + self.bias

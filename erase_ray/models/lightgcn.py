@@ -6,6 +6,7 @@ from torch import Tensor
 from erase_ray.models._base import MODELS
 from erase_ray.models._graph_model import GraphModel, GraphSettings, pair_loss
 from erase_ray.models._graph_rows import propagate_rows
+from erase_ray.models._share import batch_size
 from erase_ray.tasks._batches import PairBatch
 
 
@@ -36,4 +37,4 @@ class LightGcn(GraphModel):
         loss_B = pair_loss(rows_TD.view(3, len(batch), -1))
         if not self.settings.penalty:
             return loss_B
-        return loss_B + self._penalty(ego_ND, node_3B, len(batch))
+        return loss_B + self._penalty(ego_ND, node_3B, batch_size(len(batch)))

@@ -86,7 +86,7 @@ class SasRec(SessionModel):
         row_BL = flat.padded()
         items_ND, table_ID = tied(self.item_embedding.weight, flat.item_N)
         rows_ND = items_ND + self.position_embedding.weight.index_select(0, flat.step_N)
-        rows_ND = self.dropout(self.norm(rows_ND))
+        rows_ND = self.dropout(self.norm(rows_ND), "steps")
         *blocks, last = self.blocks
         for block in blocks:
             rows_ND = block(rows_ND, flat, row_BL)

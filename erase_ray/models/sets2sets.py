@@ -34,7 +34,7 @@ class Sets2Sets(Model):
     """
 
     task = "next_basket"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     training: ClassVar[TrainingSettings] = TrainingSettings(
         epochs=20, batch_size=1, patience=100, select_metric="recall", select_k=10
     )
@@ -114,6 +114,10 @@ class Sets2Sets(Model):
     def head_parameters(self) -> dict[str, nn.Parameter]:
         """The output layer and the bias of the repeat gate."""
         return self.pick("output.weight", "output.bias", "gate_bias")
+
+    def row_tables(self) -> dict[str, nn.Parameter]:
+        """The tables of the encoder and the decoder."""
+        return self.pick("encoder_embedding.weight", "decoder_embedding.weight")
 
     def item_tables(self) -> dict[str, nn.Parameter]:
         """Both item tables, the output layer and the repeat gate."""

@@ -13,6 +13,7 @@ from erase_ray.models._graph import Graph
 from erase_ray.models._graph_model import GraphModel, GraphSettings, pair_loss
 from erase_ray.models._graph_rows import propagate_rows
 from erase_ray.models._info_nce import log_sum_exp
+from erase_ray.models._share import batch_size
 from erase_ray.tasks._batches import PairBatch
 
 
@@ -85,7 +86,7 @@ class Sgl(GraphModel):
         if not self.settings.penalty:
             return loss_B
         # a sum over the batch is to hold one part, not the mean
-        return loss_B + self._penalty(ego_ND, node_3B, len(batch) ** 2)
+        return loss_B + self._penalty(ego_ND, node_3B, batch_size(len(batch)) ** 2)
 
     def _pair_and_contrast(self, ego_ND: Tensor, node_3B: Tensor, batch: PairBatch) -> Tensor:
         assert batch.item_B is not None

@@ -73,7 +73,7 @@ class SrGnn(SessionModel):
         batch.
         """
         weight_ID = self.item_embedding.weight
-        graphs = SessionGraphs.of(Flat.of(batch), len(weight_ID), weight_ID.dtype)
+        graphs = SessionGraphs.of(Flat.of(batch), self.shape.num_items, weight_ID.dtype)
         items_UD, table_ID = tied(weight_ID, graphs.item_U)
         states_MD = self.gated_step(items_UD, graphs, graphs.place_M)
         for _ in range(self.settings.num_steps - 1):

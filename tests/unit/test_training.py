@@ -359,3 +359,15 @@ def test_graph_models_are_given_the_training_edges_that_are_left():
     inside = split.select(interactions, Part.TRAIN)
     pairs = zip(interactions.user[inside].tolist(), interactions.item[inside].tolist(), strict=True)
     assert model.edges == list(pairs)[1:]
+
+
+def test_the_repeat_gate_of_sets2sets_is_trained():
+    interactions = habits()
+    model, task, split = setting("sets2sets", interactions)
+    model.reset(seeds.torch_generator(7, "init"))
+    before = model.gate.weight.detach().clone()
+    settings = TrainingSettings(epochs=1, batch_size=4, select_k=5)
+    train(model, task, interactions, split, settings, 7, CPU)
+    moved = model.gate.weight.detach() != before
+    assert moved.any()
+    assert not moved.all()
