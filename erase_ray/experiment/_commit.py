@@ -17,6 +17,11 @@ manifest; step 3 sees it. Hence whoever passes step 3 holds the *first* pending 
 writes the same bytes: it does not matter how often, in which order or how late. A writer killed
 before step 2 leaves nothing; one killed later leaves a folder that shows nothing and that the next
 writer completes. The price is writing the (small) files twice.
+
+Requests may also be done without their answer arriving, and be sent again, even arrive late. A
+pending object names its attempt, so a writer knows its own when it seems taken (``Blobs.create``);
+manifests of one folder are the same whoever writes them. A late ``pending`` finds the manifest and
+is litter; late files bring the bytes that are there.
 """
 
 import hashlib
@@ -62,6 +67,28 @@ def commit(blobs: Blobs, folder: str, files: dict[str, bytes], facts: dict[str, 
             blobs.remove(f"{folder}/{_PENDING}")
             return read_manifest(blobs, folder).get("attempt") == attempt
         own = own or _pack(files | {MANIFEST: _manifest(files, facts, attempt)})
+        packed = _claim(blobs, folder, own)
+        if packed is not None and not blobs.exists(manifest):
+            _publish(blobs, folder, packed)
+    raise StoreError(f"{folder} at {blobs.address} changes all the time; is someone deleting it?")
+
+
+def commit_copy(blobs: Blobs, folder: str, files: dict[str, bytes]) -> bool:
+    """Make ``folder`` with these files, its manifest from elsewhere among them.
+
+    Returns:
+        False if the folder was there, or someone else had begun it with other files.
+
+    Raises:
+        StoreError: The storage cannot be written, or holds a pending object that is not intact.
+    """
+    manifest = f"{folder}/{MANIFEST}"
+    is_there = blobs.exists(manifest)
+    own = b"" if is_there else _pack(files)
+    for _ in range(_ROUNDS):
+        if blobs.exists(manifest):
+            blobs.remove(f"{folder}/{_PENDING}")
+            return not is_there and blobs.read(manifest) == files[MANIFEST]
         packed = _claim(blobs, folder, own)
         if packed is not None and not blobs.exists(manifest):
             _publish(blobs, folder, packed)

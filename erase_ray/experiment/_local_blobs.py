@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from erase_ray.experiment.blobs import Blobs
+from erase_ray.experiment.blobs import Blobs, Entry, Told
 
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 _STALE_S = 86_400.0
@@ -27,7 +27,7 @@ class LocalBlobs(Blobs):
         super().__init__(fs, root, address)
         self._folder = Path(root)
 
-    def check_writable(self) -> None:
+    def check_writable(self, conditional: bool | None = None) -> None:
         """Make the folder if need be, and write and remove a small file in it."""
         with self._errors("write", "the storage"):
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -92,6 +92,13 @@ class LocalBlobs(Blobs):
             names = (path.relative_to(self._folder).as_posix() for path in paths)
             return sorted(name for name in names if not name.endswith(".tmp"))
 
+    def entries(self, folder: str) -> list[Entry]:
+        """Name, size and age of all files below ``folder``, hidden and temporary ones as well."""
+        with self._errors("list", folder):
+            start = len(str(self._folder)) + 1
+            found = _files(str(self._folder / folder), start)
+            return sorted(found, key=lambda entry: entry.name)
+
     def ending_in(self, folder: str, leaf: str) -> list[str]:
         """Names of all files called ``leaf`` two folders below ``folder``."""
         with self._errors("list", folder):
@@ -111,8 +118,10 @@ class LocalBlobs(Blobs):
         finally:
             spare.unlink(missing_ok=True)
 
-    def adopt(self, path: Path, name: str) -> None:
+    def adopt(self, path: Path, name: str, once: bool = False, told: Told | None = None) -> None:
         """Move a file from :meth:`scratch` to ``name``, and clear what killed writers left."""
+        if once and self.size(name) == path.stat().st_size:
+            return
         with self._errors("write", name):
             _sync_file(path)
             os.replace(path, self._folder / name)
@@ -166,6 +175,18 @@ def _rename_under_lock(spare: Path, path: Path) -> None:
         os.replace(spare, path)
     finally:
         os.close(handle)
+
+
+def _files(folder: str, start: int) -> Iterator[Entry]:
+    """All files below a folder, named from the character ``start`` of their paths on."""
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _files(entry.path, start)
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                known = entry.stat()
+                yield Entry(entry.path[start:], known.st_size, known.st_mtime)
 
 
 def _folders(folder: Path | str) -> list[str]:

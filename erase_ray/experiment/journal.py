@@ -5,6 +5,9 @@ SHA-256, so half a file, or one that was damaged, shows by its name. Tensors tha
 since an earlier snapshot stay in the file of that one. The last two snapshots are kept, with the
 files they need: if the newest is damaged, the one before is used.
 
+On a remote storage a snapshot arrives some time after it was saved (see ``_spool.py``); older ones
+are deleted once it is there.
+
 Snapshots may be lost, never wrong: whoever cannot read one does the work again, and where one
 cannot be written the work goes on without it. So several writers (a worker that was taken for dead,
 and its successor) need no lock; the worst they do to each other is to delete.
@@ -16,15 +19,14 @@ import logging
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from erase_ray.errors import StoreError
+from erase_ray.experiment._tensor_files import put_tensors, sha256
 from erase_ray.experiment.blobs import Blobs
 from erase_ray.experiment.weights import separate
 
@@ -89,7 +91,10 @@ class Journal:
 
     def load(self) -> Snapshot | None:
         """The newest intact snapshot of this very work; None if there is none."""
-        names = [name.rpartition("/")[2] for name in self.blobs.names(self.folder)]
+        start = len(self.folder) + 1
+        inside = (name[start:] for name in self.blobs.names(self.folder))
+        # folders below are journals of their own
+        names = [name for name in inside if "/" not in name]
         self._others = set(names)
         for name in sorted(filter(_NAME.fullmatch, names), reverse=True):
             try:
@@ -103,6 +108,7 @@ class Journal:
 
     def save(self, snapshot: Snapshot) -> bool:
         """Put a snapshot, and delete what the last two do not need; False if that failed."""
+        self._forget_lost(self.blobs.lost(self.folder))
         try:
             self._kept = [*self._kept, self._put(snapshot)][-KEPT:]
             self._tidy()
@@ -111,8 +117,26 @@ class Journal:
             return False
         return True
 
+    def flush(self) -> bool:
+        """Wait until the snapshots saved so far are in the storage; False if one is not."""
+        try:
+            self.blobs.settle(self.folder)
+        except StoreError as error:
+            self._forget_lost([str(error)])
+            return False
+        return True
+
+    def branch(self, name: str, identity: dict[str, str]) -> "Journal":
+        """The journal of a part of the work, which goes with this one when that is deleted.
+
+        Args:
+            name: Of the kind of work; one folder below this one.
+            identity: What a snapshot of it has to agree in besides.
+        """
+        return Journal(self.blobs, f"{self.folder}/{name}", self.identity | identity)
+
     def clear(self) -> None:
-        """Delete everything."""
+        """Delete everything, parts included."""
         self.blobs.clear(self.folder)
 
     def _put(self, snapshot: Snapshot) -> _File:
@@ -135,12 +159,18 @@ class Journal:
         places = {tensor: places.get(tensor, name) for tensor in tensors}
         return _File(name, snapshot.position, digests, places, self._sizes[name])
 
+    def _forget_lost(self, names: list[str]) -> None:
+        """Lean on nothing from before if something of it did not arrive."""
+        if names:
+            logger.warning("the next snapshot in %s is written in full", self.folder)
+            self._kept = []
+
     def _write(self, tensors: dict[str, Tensor], header: str, position: int) -> str:
-        with self.blobs.scratch(f"{self.folder}/new") as path:
-            save_file(tensors, str(path), metadata={_KEY: header})
-            name = f"{position:09d}-{_sha256(path)}.safetensors"
-            self.blobs.adopt(path, f"{self.folder}/{name}")
-        return name
+        stem = f"{self.folder}/{position:09d}-"
+        digest = put_tensors(
+            self.blobs, tensors, {_KEY: header}, lambda sha: f"{stem}{sha}.safetensors", once=False
+        )
+        return f"{position:09d}-{digest}.safetensors"
 
     def _is_wasteful(self, places: dict[str, str], tensors: dict[str, Tensor]) -> bool:
         files = set(places.values())
@@ -173,7 +203,7 @@ class Journal:
         with self.blobs.local(f"{self.folder}/{name}") as path:
             if path is None:
                 raise StoreError(f"{name} is not there")
-            if f"-{_sha256(path)}." not in name:
+            if f"-{sha256(path)}." not in name:
                 raise StoreError(f"{name} does not have the SHA-256 of its name")
             with safe_open(path, framework="pt") as file:
                 header = json.loads((file.metadata() or {})[_KEY])
@@ -202,8 +232,3 @@ def _digest(tensor: Tensor) -> str:
 
 def _num_bytes(tensors: Iterable[Tensor]) -> int:
     return sum(tensor.nbytes for tensor in tensors)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

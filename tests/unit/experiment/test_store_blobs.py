@@ -73,9 +73,9 @@ def test_a_lost_race_without_conditional_puts_is_noticed(tmp_path, monkeypatch):
     blobs._conditional, blobs.settle_s = False, 0.0
     put = blobs._put_by_rename
 
-    def overtaken(name, data):
-        put(name, data)
-        put(name, b"theirs")
+    def overtaken(fs, name, data):
+        put(fs, name, data)
+        put(fs, name, b"theirs")
 
     monkeypatch.setattr(blobs, "_put_by_rename", overtaken)
     assert not blobs.create("claim", b"ours")
