@@ -1,11 +1,11 @@
-"""The command line: ``erase-ray datasets ...``."""
+"""The command line: ``erase-ray datasets ...`` and ``erase-ray store ...``."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
 from erase_ray import log
-from erase_ray.cli import datasets
+from erase_ray.cli import datasets, store
 from erase_ray.errors import EraseError
 
 MENDABLE, STOPPED = 2, 130
@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--log", default="WARNING", help="level of the log on standard error")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     datasets.add_commands(commands)
+    store.add_commands(commands)
     return parser
 
 

@@ -27,7 +27,7 @@ def difference(
             parts[f"whole:{name}"] = tensor
         elif len(rows):
             parts[f"ids:{name}"] = rows
-            parts[f"rows:{name}"] = _rows(tensor)[rows].view(tensor.dtype)
+            parts[f"rows:{name}"] = rows_of(tensor)[rows].view(tensor.dtype)
         else:
             same.append(name)
     return same, parts
@@ -44,7 +44,7 @@ def patched(
             tensors[name] = tensor
         elif kind == "ids":
             tensors[name] = parent[name]
-            _rows(tensors[name])[tensor] = _rows(parts[f"rows:{name}"])
+            rows_of(tensors[name])[tensor] = rows_of(parts[f"rows:{name}"])
     return dict(sorted(tensors.items()))
 
 
@@ -59,19 +59,22 @@ def _changed_rows(tensor: Tensor, old: Tensor | None) -> Tensor | None:
         return None
     if not tensor.numel():
         return torch.zeros(0, dtype=torch.int64)
-    new_RC, old_RC = _rows(tensor), _rows(old)
+    new_RC, old_RC = rows_of(tensor), rows_of(old)
     step = max(1, _CHUNK // new_RC.shape[1])
     pairs = zip(new_RC.split(step), old_RC.split(step), strict=True)
     return torch.cat([(new != old).any(1) for new, old in pairs]).nonzero().flatten()
 
 
-def _rows(tensor: Tensor) -> Tensor:
+def rows_of(tensor: Tensor) -> Tensor:
     """A view of the bits as integers, shape ``(rows, columns)``; a number is one row."""
     rows = tensor.shape[0] if tensor.dim() else 1
-    flat = tensor.reshape(rows, -1)
-    if flat.dtype == torch.bool or flat.element_size() not in _INTEGER:
-        return flat.view(torch.uint8)
-    return flat.view(_INTEGER[flat.element_size()])
+    return tensor.reshape(rows, -1).view(integer_of(tensor))
+
+
+def integer_of(tensor: Tensor) -> torch.dtype:
+    """The integers that bits are looked at as."""
+    size = 1 if tensor.dtype == torch.bool else tensor.element_size()
+    return _INTEGER.get(size, torch.uint8)
 
 
 def _costs_more(rows: Tensor, tensor: Tensor) -> bool:

@@ -7,10 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from erase_ray.errors import StoreError
-from erase_ray.experiment import weights
+from erase_ray.experiment import _packed, weights
 from erase_ray.experiment._deltas import difference, patched
 from erase_ray.experiment._open import open_blobs
 from erase_ray.experiment.weights import MAX_DEPTH, get_weights, put_weights
@@ -25,6 +25,9 @@ def blobs(request, tmp_path):
 @pytest.fixture
 def folder(tmp_path):
     return open_blobs(str(tmp_path))
+
+
+FULL = '{"depth": 0, "kind": "full"}'
 
 
 def table(rows=6, columns=4):
@@ -71,10 +74,13 @@ def test_name_is_the_sha256_of_the_file_and_equal_weights_share_it(folder, tmp_p
     assert hashlib.sha256(files[0].read_bytes()).hexdigest() == sha
 
 
-def test_content_that_is_there_is_not_written_again(folder, monkeypatch):
+def test_content_that_is_there_is_not_written_again(folder, tmp_path):
+    file = tmp_path / "weights" / put_weights(folder, {"a": table()})
+    before = file.stat()
     put_weights(folder, {"a": table()})
-    monkeypatch.setattr(folder, "adopt", lambda *_: pytest.fail("written twice"))
-    put_weights(folder, {"a": table()})
+    # a file that is moved in is another inode
+    assert file.stat().st_ino == before.st_ino
+    assert len(list(file.parent.iterdir())) == 1
 
 
 def test_tied_weights_are_stored_as_two(blobs):
@@ -83,7 +89,7 @@ def test_tied_weights_are_stored_as_two(blobs):
     same_bits(get_weights(blobs, sha), {"a": shared, "b": shared, "c": shared[2:]})
 
 
-def test_a_delta_holds_the_changed_rows_alone(folder, tmp_path):
+def test_a_packed_file_holds_what_changed_alone(folder, tmp_path):
     parent = {"items": table(100), "bias": torch.zeros(100), "users": table(3)}
     base = put_weights(folder, parent)
     child = {name: tensor.clone() for name, tensor in parent.items()}
@@ -91,15 +97,113 @@ def test_a_delta_holds_the_changed_rows_alone(folder, tmp_path):
     child["bias"][41] = -0.0
     sha = put_weights(folder, child, parent=base)
     facts, names = header(tmp_path, sha)
-    assert facts == {"kind": "delta", "depth": 1, "parent": base, "same": ["users"]}
-    assert names == ["ids:bias", "ids:items", "rows:bias", "rows:items"]
+    changed = child["bias"][41].numpy().tobytes() + child["items"][[7, 41]].numpy().tobytes()
+    form = {"dtype": "torch.float32", "from": "parent"}
+    assert facts == {
+        "kind": "packed",
+        "depth": 1,
+        "parent": base,
+        "same": ["users"],
+        "packed": {"bias": form | {"shape": [100]}, "items": form | {"shape": [100, 4]}},
+        "digest": hashlib.sha256(changed).hexdigest(),
+    }
+    assert names == ["data:bias", "data:items", "index:bias", "index:items"]
     stored = load_file(tmp_path / "weights" / sha)
-    assert stored["ids:items"].tolist() == [7, 41]
-    assert stored["ids:items"].dtype == torch.int64
-    assert torch.equal(stored["rows:items"], child["items"][[7, 41]])
-    assert stored["ids:bias"].tolist() == [41]
+    # first chunk, one row with one entry; two rows with eight entries
+    assert stored["index:bias"][:, :3].tolist() == [[0, 1, 1]]
+    assert stored["index:items"][:, :3].tolist() == [[0, 2, 8]]
     same_bits(get_weights(folder, sha), child)
     same_bits(get_weights(folder, base), parent)
+
+
+def test_a_step_to_the_next_number_packs_to_nearly_nothing(folder, tmp_path):
+    old = torch.randn(500, 64, generator=torch.Generator().manual_seed(0))
+    base = put_weights(folder, {"w": old})
+    up = torch.nextafter(old, torch.full_like(old, math.inf))
+    sha = put_weights(folder, {"w": up}, parent=base)
+    same_bits(get_weights(folder, sha), {"w": up})
+    assert (tmp_path / "weights" / sha).stat().st_size < 0.02 * old.nbytes
+
+
+def test_packed_weights_are_the_same_bytes_again(folder):
+    old = torch.randn(50, 8, generator=torch.Generator().manual_seed(0))
+    base = put_weights(folder, {"w": old})
+    names = {put_weights(folder, {"w": old * 1.001}, parent=base) for _ in range(2)}
+    assert len(names) == 1
+
+
+def test_tensors_of_several_chunks_are_packed_one_after_the_other(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(_packed, "CHUNK", 40)
+    base = put_weights(folder, {"w": table(100)})
+    child = table(100)
+    child[[9, 10, 99]] += 1
+    sha = put_weights(folder, {"w": child}, parent=base)
+    stored = load_file(tmp_path / "weights" / sha)
+    assert stored["index:w"][:, :3].tolist() == [[0, 1, 4], [1, 1, 4], [9, 1, 4]]
+    same_bits(get_weights(folder, sha), {"w": child})
+
+
+def test_the_parent_or_the_full_copy_is_packed_from_whichever_is_smaller(folder, tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    first = torch.randn(200, 16, generator=generator)
+    second = torch.randn(200, 16, generator=generator)
+    third = second.clone()
+    third[5] += 1
+    names = [put_weights(folder, {"w": first, "v": torch.zeros(4000)})]
+    for tensor in (second, third, first + 1e-6):
+        names.append(put_weights(folder, {"w": tensor, "v": torch.zeros(4000)}, names[-1]))
+    parents = [header(tmp_path, name)[0].get("parent") for name in names]
+    assert parents == [None, names[0], names[1], names[0]]
+    same_bits(get_weights(folder, names[2]), {"w": third, "v": torch.zeros(4000)})
+
+
+def test_what_unpacks_to_something_else_is_refused(folder, tmp_path):
+    base = put_weights(folder, {"w": table(100)})
+    child = table(100)
+    child[3] += 1
+    sha = put_weights(folder, {"w": child}, parent=base)
+    wrong = table(100)
+    wrong[3] += 5
+    save_file({"w": wrong}, tmp_path / "weights" / base, {"erase_ray": FULL})
+    message = rf"^weights/{sha} at .* is corrupt: what it unpacks to does not have the SHA-256"
+    with pytest.raises(StoreError, match=message):
+        get_weights(folder, sha, verify=False)
+
+
+def test_a_piece_that_is_no_zstandard_is_refused(folder, tmp_path):
+    base = put_weights(folder, {"w": torch.zeros(1000, 8)})
+    sha = put_weights(folder, {"w": torch.ones(1000, 8)}, parent=base)
+    path = tmp_path / "weights" / sha
+    facts, parts = header(tmp_path, sha)[0], load_file(path)
+    parts["data:w"] = torch.zeros_like(parts["data:w"])
+    save_file(parts, path, {"erase_ray": json.dumps(facts)})
+    with pytest.raises(StoreError, match=rf"^weights/{sha} .* a piece of it cannot be unpacked: "):
+        get_weights(folder, sha, verify=False)
+
+
+def test_row_deltas_of_earlier_versions_are_read(folder, tmp_path):
+    parent = {"bias": torch.zeros(3), "items": table(100), "users": table(3)}
+    base = put_weights(folder, parent)
+    ids, rows = torch.tensor([7, 41]), torch.tensor([[1.0, 2, 3, 4], [5, 6, 7, 8]])
+    facts = {"kind": "delta", "depth": 1, "parent": base, "same": ["users"]}
+    parts = {"ids:items": ids, "rows:items": rows, "whole:bias": torch.ones(3)}
+    save_file(parts, tmp_path / "old", {"erase_ray": json.dumps(facts)})
+    sha = hashlib.sha256((tmp_path / "old").read_bytes()).hexdigest()
+    (tmp_path / "old").rename(tmp_path / "weights" / sha)
+    child = parent | {"bias": torch.ones(3), "items": table(100)}
+    child["items"][ids] = rows
+    same_bits(get_weights(folder, sha), child)
+    child["users"] = table(3) + 1
+    same_bits(get_weights(folder, put_weights(folder, child, parent=sha)), child)
+
+
+def test_weights_in_the_trash_are_found(folder, tmp_path):
+    base = put_weights(folder, {"w": table()})
+    folder.move(f"weights/{base}", f"trash/123/{base}")
+    assert not (tmp_path / "weights" / base).exists()
+    same_bits(get_weights(folder, base), {"w": table()})
+    assert put_weights(folder, {"w": table()}) == base
+    assert (tmp_path / "weights" / base).exists()
 
 
 def test_nan_equals_itself_and_minus_zero_is_a_change():
@@ -146,17 +250,41 @@ def test_only_a_lost_tensor_is_a_change_too(blobs):
     same_bits(get_weights(blobs, sha), {"a": table()})
 
 
-def test_long_chains_are_cut_by_a_full_copy(folder, tmp_path):
+def test_long_chains_begin_again_at_the_full_copy(folder, tmp_path):
     current = {"w": table(100)}
-    sha, kinds, versions = put_weights(folder, current), [], []
+    base = sha = put_weights(folder, current)
+    depths, versions = [], []
     for step in range(MAX_DEPTH + 2):
-        current["w"][step] += 0.5
+        current["w"] += 0.5
+        current["w"][step] = 7.0 * step
+        # from the full copy everything differs, in ways that do not pack
+        current["w"] *= torch.rand(100, 4, generator=torch.Generator().manual_seed(0)).clamp(0.5)
         sha = put_weights(folder, current, parent=sha)
-        kinds.append(header(tmp_path, sha)[0]["kind"])
+        depths.append(header(tmp_path, sha)[0]["depth"])
         versions.append((sha, current["w"].clone()))
-    assert kinds == ["delta"] * MAX_DEPTH + ["full", "delta"]
+    assert max(depths) <= MAX_DEPTH
     for name, expected in versions:
         same_bits(get_weights(folder, name), {"w": expected})
+    deep = base
+    for step in range(MAX_DEPTH + 1):
+        changed = get_weights(folder, deep)
+        changed["w"][step] = -1
+        deep = (
+            _forced(folder, changed, deep)
+            if step < MAX_DEPTH
+            else put_weights(folder, changed, deep)
+        )
+    assert header(tmp_path, deep)[0]["depth"] == 1
+    assert header(tmp_path, deep)[0]["parent"] == base
+
+
+def _forced(folder, tensors, parent):
+    """Differences from the parent, even if those from the full copy are smaller."""
+    old = get_weights(folder, parent)
+    facts, parts = _packed.packed(tensors, old)
+    depth = len(weights._line(folder, parent, True))
+    own = {"kind": "packed", "depth": depth, "parent": parent}
+    return weights._save(folder, parts, own | facts)
 
 
 def test_editing_what_was_read_does_not_touch_the_store(folder):
@@ -165,6 +293,25 @@ def test_editing_what_was_read_does_not_touch_the_store(folder):
         read = get_weights(folder, sha)
         assert torch.equal(read["w"], table())
         read["w"].fill_(9.0)
+
+
+BITS = [torch.int8, torch.int16, torch.int32, torch.int64]
+FLOATS = {torch.int16: torch.bfloat16, torch.int32: torch.float32, torch.int64: torch.float64}
+
+
+@pytest.mark.parametrize("kind", BITS)
+@pytest.mark.parametrize("as_float", [True, False])
+def test_any_bits_are_packed_from_any_others(kind, as_float):
+    generator = torch.Generator().manual_seed(0)
+    least, most = torch.iinfo(kind).min, torch.iinfo(kind).max
+    edges = torch.tensor([least, least + 1, -1, 0, 1, most], dtype=kind)
+    grid = [edges.repeat_interleave(6), edges.repeat(6)]
+    drawn = torch.randint(least, most, (2, 300), generator=generator, dtype=kind)
+    old, new = (torch.cat(pair) for pair in zip(grid, drawn, strict=True))
+    if as_float:
+        old, new = (t.view(FLOATS.get(kind, kind)) for t in (old, new))
+    facts, parts = _packed.packed({"w": new}, {"w": old})
+    same_bits(_packed.unpacked({"w": old.clone()}, facts, parts), {"w": new})
 
 
 values = st.sampled_from([0.0, -0.0, 1.0, math.nan, math.inf, 1e-45])
@@ -176,6 +323,7 @@ def test_patching_undoes_the_difference(old, data):
     new = [data.draw(st.one_of(st.just(row), st.tuples(*[values] * 4))) for row in old]
     parent, child = {"w": torch.tensor(old)}, {"w": torch.tensor(new)}
     same_bits(patched({"w": parent["w"].clone()}, *difference(child, parent)), child)
+    same_bits(_packed.unpacked({"w": parent["w"].clone()}, *_packed.packed(child, parent)), child)
 
 
 def test_corrupt_weights_are_named(folder, tmp_path):
