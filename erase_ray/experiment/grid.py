@@ -9,7 +9,8 @@ from erase_ray.datasets import DATASETS
 from erase_ray.errors import GridError, SettingsError
 from erase_ray.experiment._hints import hint
 from erase_ray.experiment.cell import Cell, Part
-from erase_ray.experiment.grid_file import Block, Choice, Machine, read_grid
+from erase_ray.experiment.grid_file import Block, Choice, read_grid
+from erase_ray.experiment.prices import Machine
 from erase_ray.experiment.results import ORIGINAL
 from erase_ray.experiment.select import select
 from erase_ray.methods import METHODS
@@ -137,7 +138,7 @@ class _Axes:
     def resolve(cls, block: Block, faults: _Faults) -> "_Axes":
         datasets = [faults.part(DATASETS, choice) for choice in block.datasets]
         models = [_model(choice, block, faults) for choice in block.models]
-        scenarios = [faults.part(SCENARIOS, choice) for choice in block.scenarios]
+        scenarios = [faults.part(SCENARIOS, _batched(c, block)) for c in block.scenarios]
         methods = [_method(choice, faults) for choice in block.methods]
         return cls(
             [(part, part.build(DATASETS).task) for part in datasets if part],
@@ -148,6 +149,12 @@ class _Axes:
             block.limit_s,
             frozenset(choice.name for choice in block.methods if choice.where_fitting),
         )
+
+
+def _batched(scenario: Choice, block: Block) -> Choice:
+    if block.batch is None:
+        return scenario
+    return scenario.model_copy(update={"settings": scenario.settings | {"batch": block.batch}})
 
 
 def _method(choice: Choice, faults: _Faults) -> tuple[Part, tuple[int | None, ...]] | None:

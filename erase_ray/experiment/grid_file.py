@@ -1,6 +1,5 @@
 """What a grid file may say, and how ``--set`` changes it."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +7,7 @@ from pydantic import BeforeValidator, Field
 
 from erase_ray.errors import SettingsError
 from erase_ray.experiment._hints import hint
+from erase_ray.experiment.prices import Machine
 from erase_ray.experiment.results import ORIGINAL
 from erase_ray.methods import METHODS
 from erase_ray.models import TrainingSettings
@@ -77,17 +77,8 @@ class Block(Frozen):
     """What differs from the preset's training settings."""
     limit_s: Annotated[float, Field(gt=0)] | None = None
     """Seconds that a request of a chain may take; None for no limit."""
-
-
-class Machine(Frozen):
-    """What the grid is meant to run on; for the estimates of the plan alone."""
-
-    slots: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
-    """Cells that run at the same time."""
-    gpus: int = Field(default=0, ge=0)
-    """GPUs that these cells share."""
-    dollars_per_hour: float = Field(default=0.1, ge=0)
-    """Price of the whole machine or cluster."""
+    batch: Annotated[int, Field(ge=1)] | None = None
+    """Wishes that are served as one request, in place of what the scenarios say."""
 
 
 PARTS = ("datasets", "models", "scenarios", "methods")

@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from erase_ray.experiment.cell import Cell, data_key, title
-from erase_ray.experiment.cost import CostModel, Estimate
+from erase_ray.experiment.cost import NO_GPU, CostModel, Estimate
+from erase_ray.experiment.prices import Machine
 from erase_ray.experiment.results import BASE, ORIGINAL
 from erase_ray.methods import METHODS
 
@@ -25,6 +26,14 @@ class Shelf(Protocol):
 
     def has_data(self, dataset: str, key: str) -> bool:
         """True if the prepared dataset is there."""
+        ...
+
+
+class Costs(Protocol):
+    """What is known by now of the costs of nodes, see :mod:`erase_ray.experiment.fit`."""
+
+    def estimate(self, node: "Node") -> Estimate:
+        """What ``node`` is expected to need."""
         ...
 
 
@@ -108,6 +117,14 @@ class Plan:
             paths[key] = after + (node.cost.seconds if node.needed else 0.0)
         return paths
 
+    def refresh(self, costs: Costs) -> None:
+        """Estimate what is left to run anew; a walk has to order what it holds once more."""
+        for key, node in self.nodes.items():
+            if node.needed:
+                self.nodes[key] = replace(node, cost=costs.estimate(node))
+        self._spans.clear()
+        self.__dict__.pop("_paths", None)
+
     @cached_property
     def hash(self) -> str:
         """SHA-256 of what is asked for; the same grid has the same one, however much is done."""
@@ -144,14 +161,15 @@ class Plan:
         return '{"nodes": [\n' + ",\n".join(lines) + "\n]}\n"
 
 
-def build(cells: Iterable[Cell], store: Shelf | None = None) -> Plan:
+def build(cells: Iterable[Cell], store: Shelf | None = None, machine: Machine = NO_GPU) -> Plan:
     """The plan of ``cells`` and of what they need; time and memory grow with their number.
 
     Args:
         cells: In any order; a cell that is listed twice is run once.
         store: Marks what it has as done; without one, nothing is.
+        machine: What it is to run on; seconds are those of its GPUs, if it has any.
     """
-    builder = _Builder(store)
+    builder = _Builder(store, CostModel(machine))
     for cell in cells:
         builder.add(cell)
     levels = (builder.data, builder.bases, builder.cells)
@@ -159,10 +177,10 @@ def build(cells: Iterable[Cell], store: Shelf | None = None) -> Plan:
 
 
 class _Builder:
-    def __init__(self, store: Shelf | None) -> None:
+    def __init__(self, store: Shelf | None, costs: CostModel) -> None:
         self.store = store
         self.done = store.done_cells() if store else set()
-        self.costs = CostModel()
+        self.costs = costs
         self.data: dict[str, Node] = {}
         self.bases: dict[str, Node] = {}
         self.cells: dict[str, Node] = {}
@@ -244,6 +262,8 @@ def _plain(node: Node) -> dict[str, Any]:
         "parents": node.parents,
         "seconds": round(node.cost.seconds, 3),
         "memory_mb": node.cost.memory_mb,
+        "gpu_share": node.cost.gpu_share,
+        "stored_bytes": node.cost.stored_bytes,
         "done": node.done,
         "needed": node.needed,
     }

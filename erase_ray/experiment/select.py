@@ -14,6 +14,7 @@ FIELDS: dict[str, Callable[[Cell], object]] = {
     "method": lambda cell: cell.method.name,
     "scenario": lambda cell: cell.scenario.name if cell.scenario else "",
     "category": lambda cell: cell.scenario.settings.get("category", "") if cell.scenario else "",
+    "fraction": lambda cell: _fraction(cell),
     "seed": lambda cell: cell.seed,
     "task": lambda cell: MODELS.get(cell.model.name).task,
     "mark": lambda cell: cell.mark,
@@ -41,6 +42,13 @@ def select(cells: list[Cell], only: str) -> list[Cell]:
     if not left:
         raise GridError(f"--only {only} leaves no cell" if only else "the grid has no cells")
     return left
+
+
+def _fraction(cell: Cell) -> object:
+    if cell.scenario is None:
+        return ""
+    settings = cell.scenario.settings
+    return settings.get("fraction", settings.get("ratio", ""))
 
 
 def _wanted(only: str) -> list[tuple[str, list[str]]]:

@@ -22,6 +22,11 @@ blocks:
 """
 
 
+@pytest.fixture(scope="module")
+def full_cells():
+    return load_cells(GRIDS / "full.yaml")
+
+
 @pytest.fixture
 def write(tmp_path):
     def write_text(text):
@@ -256,8 +261,8 @@ def test_the_grids_that_come_with_the_code_have_no_faults(path):
     assert len({cell.key for cell in load_cells(path)}) == len(load_cells(path)) > 0
 
 
-def test_the_full_grid_takes_rows_out_of_every_baseline_with_the_first_seed():
-    cells = load_cells(GRIDS / "full.yaml")
+def test_the_full_grid_takes_rows_out_of_every_baseline_with_the_first_seed(full_cells):
+    cells = full_cells
     counted = {name for name in MODELS.names() if not MODELS.get(name).learns}
     found = [cell for cell in cells if cell.model.name in counted]
     assert {cell.model.name for cell in found if cell.method.name == "exact"} == counted
@@ -265,3 +270,48 @@ def test_the_full_grid_takes_rows_out_of_every_baseline_with_the_first_seed():
     assert {cell.dataset.name for cell in found} == {cell.dataset.name for cell in cells}
     # of the three catalogues of its task only this one is small enough
     assert {cell.dataset.name for cell in found if cell.model.name == "ease"} == {"movielens"}
+
+
+def test_a_block_may_merge_wishes(write):
+    text = GRID.replace("scenarios: {sens", "scenarios:\n  - spam\n  - {sens") + "    batch: 7\n"
+    cells = load_cells(write(text))
+    assert {cell.scenario.settings["batch"] for cell in cells} == {7}
+    assert {c.scenario.settings["batch"] for c in load_cells(write(text), "", ["batch=9"])} == {9}
+    with pytest.raises(SettingsError, match=r"block 1: batch: Input should be greater than or"):
+        load_cells(write(text.replace("batch: 7", "batch: 0")))
+
+
+def test_an_instance_nobody_knows(write):
+    expected = r"machine of grid grid.yaml: : Value error, no price of 'x1' is known"
+    with pytest.raises(SettingsError, match=expected):
+        load_cells(write(GRID + "machine: {instance: x1}"))
+    grid = load_grid(write(GRID), "", ["machine.instance=g5.xlarge", "machine.count=3"])
+    assert (grid.machine.slots, grid.machine.gpus) == (12, 3)
+
+
+LEARNING = {"cf": 3, "session_based": 4, "next_basket": 2}
+SCENARIOS = {
+    "movielens": 4 * 3,
+    "goodreads": 3 * 3,
+    "amazon_grocery": 2 * 3,
+    "amazon_books": 3 * 3,
+    "thirty_music": 2 * 3 + 1,
+    "nowplaying": 3 * 2 + 1,
+    "instacart": 3 + 1,
+    "tafeng": 1,
+    "dunnhumby": 1 + 1,
+}
+"""Categories by fractions, and spam."""
+METHODS = 1 + 4 + 3 + 7 + 1
+"""Original, retrained at four marks, reference points, methods, SISA."""
+
+
+@pytest.mark.parametrize("dataset", SCENARIOS)
+def test_the_full_grid_is_complete(full_cells, dataset):
+    cells = [cell for cell in full_cells if cell.dataset.name == dataset]
+    found = [cell for cell in cells if MODELS.get(cell.model.name).learns]
+    models = LEARNING[MODELS.get(found[0].model.name).task]
+    assert len(found) == SCENARIOS[dataset] * models * METHODS * 5
+    assert {cell.seed for cell in found} == {2, 3, 5, 7, 11}
+    assert {c.scenario.settings["batch"] for c in found if c.method.name != "sisa"} == {1}
+    assert {c.scenario.settings["batch"] for c in found if c.method.name == "sisa"} == {1_000_000}

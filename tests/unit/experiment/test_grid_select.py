@@ -31,6 +31,7 @@ def cells():
         ("seed=2", 24),
         ("category=meat", 24),
         ("scenario=sensitive", 48),
+        ("fraction=0.01", 48),
         ("method=scif", 8),
         ("method=scif|original", 16),
         # a chain has every mark, and so has the original model

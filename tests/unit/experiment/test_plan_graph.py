@@ -6,9 +6,10 @@ from plan_toys import diamond
 from erase_ray.datasets import DATASETS
 from erase_ray.experiment.cell import Part, title
 from erase_ray.experiment.grid import expand
-from erase_ray.experiment.grid_file import Block, Machine
+from erase_ray.experiment.grid_file import Block
 from erase_ray.experiment.plan import build
-from erase_ray.experiment.plan_text import dollars, duration, summary
+from erase_ray.experiment.plan_text import dollars, duration, estimate, summary
+from erase_ray.experiment.prices import Machine
 from erase_ray.experiment.walk import run_serial
 
 
@@ -136,19 +137,35 @@ def test_summary_of_a_plan_by_hand():
     text = summary(diamond(alone=True), Machine(slots=2, dollars_per_hour=3600))
     assert text.splitlines() == [
         "3 cells: 1 done, 2 to run",
-        "                  all   done to run  minutes",
-        "  scif              5      1      4      0.3",
-        "0.00 CPU-hours, no GPU; about $14.00 at $3600.00 an hour",
-        "critical path 0:14, all of it about 0:14 with 2 at a time",
+        "                     all   done to run    minutes",
+        "  scif                 5      1      4        0.3",
+        "0.00 CPU-hours, no GPU; about $14.00 ($8.00 if idle machines are given back) at $3600.00 "
+        "an hour",
+        "critical path 0:14, at least 0:14 (longest chain), all of it about 0:14 with 2 at a time",
         "up to 0.00 GB of weights and results; largest cell 0.1 GB of memory",
     ]
 
 
-def test_gpus_make_it_faster_not_free():
+def test_gpus_make_it_faster_not_free(cells):
     slow, fast = (Machine(slots=1, gpus=n, dollars_per_hour=10) for n in (0, 1))
     assert dollars(diamond(), slow) == pytest.approx(21 / 3600 * 10)
-    assert 0 < dollars(diamond(), fast) < dollars(diamond(), slow)
-    assert "GPU-hours" in summary(diamond(), fast)
+    prices = [dollars(build(cells, None, machine), machine) for machine in (slow, fast)]
+    assert 0 < prices[1] < prices[0]
+    assert "GPU-hours" in summary(build(cells, None, fast), fast)
+
+
+def test_an_estimate_is_plain_json(cells):
+    machine = Machine(instance="g5.xlarge", count=2)
+    found = estimate(build(cells, None, machine), machine)
+    assert json.loads(json.dumps(found)) == found
+    assert found["cells"] == {"all": 14, "done": 0, "to_run": 14} | {
+        "minutes": found["cells"]["minutes"]
+    }
+    assert found["dollars_per_hour"] == 2 * 0.45
+    assert found["dollars"] == pytest.approx(found["makespan_s"] / 3600 * 2 * 0.45)
+    assert found["dollars_least"] <= found["dollars"]
+    assert found["critical_path_s"] <= found["bound_s"] <= found["makespan_s"]
+    assert "an hour for 2 g5.xlarge" in summary(build(cells, None, machine), machine)
 
 
 @pytest.mark.parametrize(
