@@ -1,39 +1,46 @@
 """Cells whose method serves requests: all of a mark as one, or one after the other."""
 
 import math
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from erase_ray.data.interactions import Interactions
+from erase_ray.experiment import live
 from erase_ray.experiment.chain import ChainRunner
 from erase_ray.experiment.chain_journal import ChainJournal, Course, Pace
 from erase_ray.experiment.costs import request_costs, training_costs
+from erase_ray.experiment.epochs import EpochJournal, epoch_journal
+from erase_ray.experiment.kept_slices import KeepingPool
 from erase_ray.experiment.measure import Measurements
 from erase_ray.experiment.records import record, training_facts
 from erase_ray.experiment.setting import Setting
 from erase_ray.experiment.store import CellRecord, Store
-from erase_ray.experiment.tools import ALONE, Tools
+from erase_ray.experiment.tools import ALONE, Tools, Trainer
 from erase_ray.methods import Method
 from erase_ray.methods._request import World
+from erase_ray.methods._shard_pool import SerialPool
 from erase_ray.methods.sisa import Sisa
 from erase_ray.models import Model
 from erase_ray.scenarios._base import NUM_MARKS
 from erase_ray.training import TrainingRecord, train
 
 
-def run_merged(setting: Setting, store: Store) -> CellRecord:
-    """Serve all requests up to the cell's mark as one."""
+def run_merged(setting: Setting, store: Store, pace: Pace | None = None) -> CellRecord:
+    """Serve all requests up to the cell's mark as one; trainings go on from the last epoch kept."""
     mark = setting.cell.mark
     assert mark is not None
-    model, log = _starting_model(setting, store), []
-    runner = _chain_runner(setting, model, log)
+    model, log = _starting_model(setting, store), live.Log()
+    trainings = _Trainings(setting, log, pace or Pace())
+    runner = _chain_runner(setting, model, trainings)
     seconds = runner.begin()
     runner.serve_merged(setting.chain.merged(mark), mark)
     measurements = Measurements(setting, model)
     measurements.take(mark)
     requests = runner.frame()
-    seconds += float(requests["seconds_algorithm"].to_numpy().sum())
+    seconds += float(requests["seconds_algorithm"].to_numpy().sum()) + trainings.seconds_before
     parent = _parent(setting, store, runner.method)
     return record(
         setting,
@@ -46,11 +53,16 @@ def run_merged(setting: Setting, store: Store) -> CellRecord:
 
 
 def run_chain(setting: Setting, store: Store, pace: Pace, tools: Tools = ALONE) -> CellRecord:
-    """Serve the requests one after the other, from the last snapshot on if there is one."""
-    model, log = _starting_model(setting, store), []
-    runner = _chain_runner(setting, model, log)
-    if tools.pool is not None and isinstance(runner.method, Sisa):
-        runner.method.pool = tools.pool
+    """Serve the requests one after the other, from the last snapshot on if there is one.
+
+    What comes before the first request goes on from the last epoch or slice that was kept.
+    """
+    model, log = _starting_model(setting, store), live.Log()
+    trainings = _Trainings(setting, log, pace)
+    runner = _chain_runner(setting, model, trainings)
+    pool = KeepingPool(tools.pool or SerialPool(), setting.journal(store), pace)
+    if isinstance(runner.method, Sisa):
+        runner.method.pool = pool
     parent = _parent(setting, store, runner.method)
     course = Course(runner, Measurements(setting, model), log=log)
     journal = ChainJournal(
@@ -59,11 +71,13 @@ def run_chain(setting: Setting, store: Store, pace: Pace, tools: Tools = ALONE) 
 
     def at_mark(mark: int) -> None:
         course.measurements.take(mark)
-        course.weights[str(mark)] = put_model(store, model, parent)
+        before = course.weights.get(str(mark - 1), parent)
+        course.weights[str(mark)] = put_model(store, model, before)
         log.append({"event": "mark", "mark": mark, "weights": course.weights[str(mark)]})
 
     if not journal.resume():
         course.begin()
+        course.seconds_begin += trainings.seconds_before + pool.seconds_before
         journal.after()
     runner.serve(setting.chain.requests, at_mark, journal.after)
     return _chain_record(setting, course)
@@ -96,7 +110,7 @@ def _chain_record(setting: Setting, course: Course) -> CellRecord:
     )
 
 
-def _chain_runner(setting: Setting, model: Model, log: list[dict[str, Any]]) -> ChainRunner:
+def _chain_runner(setting: Setting, model: Model, train: "_Trainings") -> ChainRunner:
     cell, cut = setting.cell, setting.cut(model)
     task, interactions, split = setting.task, setting.interactions, setting.split
     world = World(
@@ -106,9 +120,7 @@ def _chain_runner(setting: Setting, model: Model, log: list[dict[str, Any]]) -> 
         cut=cut,
         examples=task.examples(interactions, split, cut),
         num_items=interactions.num_items,
-        train=lambda fresh, left: log.append(
-            {"event": "trained"} | training_facts(train_model(setting, fresh, left, log))
-        ),
+        train=train,
         training=cell.training,
         seed=cell.seed,
     )
@@ -116,16 +128,60 @@ def _chain_runner(setting: Setting, model: Model, log: list[dict[str, Any]]) -> 
     return ChainRunner(setting, model, cell.make_method(), world, limit_s)
 
 
+@dataclass(eq=False)
+class _Trainings:
+    """Trains models for the method of a cell."""
+
+    setting: Setting
+    log: list[dict[str, Any]]
+    pace: Pace
+    seconds_before: float = 0.0
+    """What epochs took that were not run in this process."""
+
+    def __call__(self, model: Model, left: Interactions) -> None:
+        trained, before = _train(self.setting, model, left, self.log, self.pace)
+        self.seconds_before += before
+        self.log.append({"event": "trained"} | training_facts(trained))
+
+
 def train_model(
-    setting: Setting, model: Model, interactions: Interactions, log: list[dict[str, Any]]
+    setting: Setting,
+    model: Model,
+    interactions: Interactions,
+    log: list[dict[str, Any]],
+    pace: Pace | None = None,
+    trainer: Trainer | None = None,
 ) -> TrainingRecord:
-    """Train a model of the cell on some interactions; its epochs go into ``log``."""
+    """Train a model of the cell on some interactions; its epochs go into ``log``.
 
-    def on_epoch(epoch: int, loss: float, value: float | None) -> None:
-        log.append({"event": "epoch", "epoch": epoch, "loss": loss, "value": value})
+    A run that was killed goes on from the last epoch that it kept, and ends in the same weights
+    and the same log, bit by bit.
 
-    cell = setting.cell
-    return train(
+    Args:
+        setting: What the cell works on.
+        model: Any weights; they are set anew.
+        interactions: The rows that are left.
+        log: Gets one event an epoch.
+        pace: How often an epoch is kept.
+        trainer: Trains models that learn elsewhere, on all interactions of ``setting``.
+    """
+    if trainer is not None and model.learns:
+        return trainer(setting, model, partial(_log_epoch, log))
+    return _train(setting, model, interactions, log, pace or Pace())[0]
+
+
+def _train(
+    setting: Setting,
+    model: Model,
+    interactions: Interactions,
+    log: list[dict[str, Any]],
+    pace: Pace,
+) -> tuple[TrainingRecord, float]:
+    """How the training went, and how many of its seconds had been spent before."""
+    cell, on_epoch = setting.cell, partial(_log_epoch, log)
+    journal = epoch_journal(setting, interactions, setting.device.type)
+    kept = EpochJournal(journal, pace, on_epoch)
+    trained = train(
         model,
         setting.task,
         interactions,
@@ -134,7 +190,13 @@ def train_model(
         cell.seed,
         setting.device,
         on_epoch,
+        kept,
     )
+    return replace(trained, seconds=trained.seconds + kept.seconds_before), kept.seconds_before
+
+
+def _log_epoch(log: list[dict[str, Any]], epoch: int, loss: float, value: float | None) -> None:
+    log.append({"event": "epoch", "epoch": epoch, "loss": loss, "value": value})
 
 
 def put_model(store: Store, model: Model, parent: str | None = None) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,27 +16,12 @@ from erase_ray.experiment._deltas import difference, patched
 from erase_ray.experiment.chain import ChainRunner
 from erase_ray.experiment.journal import Journal, Snapshot
 from erase_ray.experiment.measure import Measurements
+from erase_ray.experiment.pace import Pace, Rhythm
 from erase_ray.experiment.results import RESULTS
 from erase_ray.experiment.tables import from_parquet, to_parquet
 from erase_ray.experiment.weights import separate
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How often snapshots are taken.
-
-    Args:
-        every_s: Seconds from one to the next.
-        mark_s: The same where a mark was just measured, or what comes before the first request
-            has been done; what takes less is sooner done again than stored.
-        share: Most of the time that snapshots may take; where they take long, they are rarer.
-    """
-
-    every_s: float = 60.0
-    mark_s: float = 5.0
-    share: float = 0.05
 
 
 @dataclass(eq=False)
@@ -81,11 +65,9 @@ class ChainJournal:
         origin: Callable[[], dict[str, Tensor]],
         pace: Pace,
     ) -> None:
-        self._journal, self._course, self._pace = journal, course, pace
+        self._journal, self._course, self._rhythm = journal, course, Rhythm(pace)
         self._origin = cache(origin)
         self._ranked: list[Tensor] = []
-        self._last = time.monotonic()
-        self._took = 0.0
 
     def resume(self) -> bool:
         """Go on from the newest snapshot; False if there is none, and nothing was changed."""
@@ -94,7 +76,7 @@ class ChainJournal:
             return False
         runner = self._course.runner
         self._restore(snapshot)
-        self._last = time.monotonic()
+        self._rhythm.restart()
         label, total = runner.setting.cell.label, len(runner.setting.chain)
         logger.info("%s goes on after request %d of %d", label, snapshot.position, total)
         return True
@@ -105,16 +87,12 @@ class ChainJournal:
         Args:
             is_mark: Whether a mark was just measured, or the work before the first request done.
         """
-        runner, pace = self._course.runner, self._pace
-        since = time.monotonic() - self._last
-        limit = pace.mark_s if is_mark else pace.every_s
+        runner = self._course.runner
         is_over = runner.position == len(runner.setting.chain)
-        if is_over or since < max(limit, self._took / pace.share):
+        if is_over or not self._rhythm.is_due(is_mark):
             return
-        started = time.monotonic()
-        self._journal.save(self._snapshot())
-        self._last = time.monotonic()
-        self._took = self._last - started
+        with self._rhythm.beat():
+            self._journal.save(self._snapshot())
 
     def _snapshot(self) -> Snapshot:
         course, runner = self._course, self._course.runner

@@ -13,7 +13,8 @@ from erase_ray.training import TrainingRecord
 
 def training_facts(trained: TrainingRecord) -> dict[str, Any]:
     """How a training went, for a log or a manifest."""
-    return {
+    workers = getattr(trained, "workers", 0)
+    return ({"workers": workers} if workers else {}) | {
         "seconds_train": trained.seconds,
         "epochs": trained.epochs,
         "best_epoch": trained.best_epoch,

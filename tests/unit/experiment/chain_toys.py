@@ -101,7 +101,7 @@ def prepared(cell: Cell, folder: Path) -> Store:
 def journal_files(store: Store, cell: Cell) -> list[str]:
     """Names of the files of the cell's journal."""
     folder = Path(store.uri, "cells", cell.key[:2], cell.key, "journal")
-    return sorted(path.name for path in folder.glob("*"))
+    return sorted(path.name for path in folder.glob("*") if path.is_file())
 
 
 def without_seconds(table: pd.DataFrame) -> pd.DataFrame:
