@@ -48,6 +48,7 @@ def main() -> int:
     failures = job.execute() if job.plan.pending() else []
     table, page = job.report(failures, shlex.join(["python", *sys.argv]))
     print(table)
+    print(*job.hindsight(), sep="\n")
     print(f"results: {job.store.uri}\nreport:  {page}")
     for line in failure_lines(failures):
         print(f"failed: {line}", file=sys.stderr)

@@ -61,12 +61,12 @@ def connected(cpus: int | None = None) -> Iterator[Cluster]:
         ClusterError: ``RAY_ADDRESS`` does not answer, or Ray cannot be started.
     """
     if ray.is_initialized():
-        yield _measured(started=False)
+        yield measured()
         return
     address = named_address() or noted_address()
     _connect(address) if address else _start(cpus or os.cpu_count() or 1)
     try:
-        yield _measured(started=not address)
+        yield measured(started=not address)
     finally:
         ray.shutdown()
 
@@ -129,7 +129,8 @@ def _start(cpus: int) -> None:
     logger.info("started Ray with %d CPUs", cpus)
 
 
-def _measured(started: bool) -> Cluster:
+def measured(started: bool = False) -> Cluster:
+    """What the cluster has now that this process is connected to."""
     total = ray.cluster_resources()
     per_node = [node["Resources"].get("memory", 0.0) for node in ray.nodes() if node["Alive"]]
     return Cluster(

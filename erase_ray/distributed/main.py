@@ -1,22 +1,27 @@
 """From a grid to a report: what stands behind ``jobs/full_grid.py``."""
 
+import json
 import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from erase_ray import errors
-from erase_ray.errors import EraseError, GridError
+from erase_ray.errors import EraseError, GridError, StoreError
+from erase_ray.experiment.fit import Fit
 from erase_ray.experiment.grid import Grid
-from erase_ray.experiment.grid_file import Machine
 from erase_ray.experiment.plan import Plan, build
-from erase_ray.experiment.plan_text import dollars, summary
+from erase_ray.experiment.plan_text import dollars, estimate, summary
 from erase_ray.experiment.preparing import check_own_files
+from erase_ray.experiment.prices import Machine
 from erase_ray.experiment.progress import LiveLine, StoredStatus, status_of
+from erase_ray.experiment.refining import Refining
 from erase_ray.experiment.store import Store
 from erase_ray.report import summary_table, write_report
 
 NOTHING_LEFT = "0 cells to run"
+IN_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Set by Ray where it runs a submitted job."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class Job:
     store: Store
     plan: Plan
     machine: Machine
+    fit: Fit
 
     @classmethod
     def open(cls, grid: Grid, storage: str) -> "Job":
@@ -37,13 +43,21 @@ class Job:
 
         Raises:
             StoreError: The storage cannot be read or written, or holds data that were made from
-                files of the user that have changed since.
+                files of the user that have changed since; or it is a relative path in a
+                submitted job.
         """
         address = absolute(storage)
+        if IN_JOB in os.environ and "://" not in storage and not os.path.isabs(storage):
+            raise StoreError(
+                f"--storage {storage} would lie in the copy of the project that Ray made for "
+                "this job and deletes; give a full path or the address of an object store"
+            )
         store = Store(address)
-        plan = build(grid.cells, store)
+        plan = build(grid.cells, store, grid.machine)
         check_own_files(plan.nodes.values(), store)
-        return cls(address, store, plan, grid.machine)
+        fit = Fit.of_store(store, plan, grid.machine)
+        plan.refresh(fit)
+        return cls(address, store, plan, grid.machine, fit)
 
     @property
     def run(self) -> str:
@@ -71,9 +85,19 @@ class Job:
         """Run what is left; ``label`` and ``error`` of each node that failed."""
         from erase_ray.distributed.sweep import sweep  # so that planning does not import Ray
 
-        watchers = [LiveLine(self.machine.slots), StoredStatus(self.store, self.run)]
-        walk = sweep(self.plan, self.storage, watchers)
+        expected = json.dumps(estimate(self.plan, self.machine), indent=1)
+        self.store.put_run(self.run, "estimate.json", expected + "\n")
+        watchers = [
+            LiveLine(self.machine.slots),
+            StoredStatus(self.store, self.run),
+            Refining(self.fit),
+        ]
+        walk = sweep(self.plan, self.storage, watchers, machine=self.machine)
         return status_of(walk)["failed"]
+
+    def hindsight(self) -> list[str]:
+        """How far off the estimates of what was run here were, as lines of text."""
+        return self.fit.report()
 
     def report(self, failures: list[dict[str, str]], command: str) -> tuple[str, str]:
         """A table of the cells, and where the report on them was written.

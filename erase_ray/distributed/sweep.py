@@ -5,11 +5,15 @@ import logging
 import os
 import shutil
 import tempfile
+import time
+import uuid
 from collections import deque
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from erase_ray.distributed.cluster import Cluster, connected
+from erase_ray.distributed.cluster import connected, measured
 
 # isort: split
 from ray import tune
@@ -25,23 +29,28 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
+from erase_ray.distributed.frozen import Frozen
+from erase_ray.distributed.loss import kind_of
 from erase_ray.distributed.resources import ResourceClasses
 from erase_ray.distributed.runner import NodeRunner
 from erase_ray.errors import StoreError
+from erase_ray.experiment.dispatch import Dispatcher
 from erase_ray.experiment.plan import Node, Plan
-from erase_ray.experiment.walk import Walk, Watcher, settle, watched
+from erase_ray.experiment.prices import Machine
+from erase_ray.experiment.walk import HUNG, Walk, Watcher, watched
 
 logger = logging.getLogger(__name__)
 
-EXECUTE = "erase_ray.experiment.run:run_node"
-AHEAD = 1
-"""Nodes handed out beyond what can run, so that a worker that gets free finds the next one."""
+EXECUTE = "erase_ray.distributed.runner:run_node"
 SHORT_S = 10.0
-SHORT_AHEAD = 8
-"""Nodes expected to take less than ``SHORT_S`` are handed out in larger numbers, see
-:class:`_Line`; their order matters little."""
-LOST_WORKERS = 3
-"""How often a node is tried again after its worker died (pre-emption, out of memory)."""
+AHEAD, SHORT_AHEAD = 1, 8
+"""Nodes handed out beyond what can run; more of those that take less than ``SHORT_S``, see
+:class:`_Line`: their order matters little."""
+MOST_PENDING = 10_000
+"""Tune starts as many trials as it is given; the dispatcher is who bounds them."""
+KEPT_TRIALS = 64
+MEASURE_S = 10.0
+"""From one look at the size of the cluster to the next."""
 NOISY = ("ray.tune.tune", "ray.tune.analysis.experiment_analysis", "ray.tune.execution")
 """What they say about failed nodes is said by our own watchers."""
 
@@ -51,19 +60,23 @@ def sweep(
     storage: str,
     watchers: Sequence[Watcher] = (),
     execute: str = EXECUTE,
+    machine: Machine | None = None,
     cpus: int | None = None,
 ) -> Walk:
     """Run what is pending on Ray, each node as soon as what it needs is in the store.
 
-    A node that raises does not stop the others; what needs it is blocked. Nothing of Tune's own
-    state outlives the call: to resume, build a new plan from the store. With nothing pending, Ray
-    is left alone.
+    A node that fails does not stop the others; what needs it is blocked. One whose machine is lost
+    is tried again for ever, for other reasons a few times (see
+    :data:`erase_ray.experiment.dispatch.LIMITS`); each try is a trial of Tune's. Nothing of Tune's
+    own state outlives the call: to resume, build a new plan from the store. With nothing pending,
+    Ray is left alone.
 
     Args:
         plan: What to run.
         storage: Address of the store, one that every worker can reach.
         watchers: Hear of every step in this process.
         execute: ``module:function`` that runs a payload where it lands.
+        machine: What the grid is meant to run on; an autoscaler is asked for as much.
         cpus: CPUs of a Ray that has to be started here; all by default.
 
     Raises:
@@ -78,26 +91,28 @@ def sweep(
     with watched(walk), connected(cpus) as cluster:
         scratch = tempfile.mkdtemp(prefix="erase_ray_")
         try:
-            _fit(walk, cluster, {"path": execute, "storage": storage}, scratch)
+            searcher = PlanSearcher(walk, ResourceClasses(plan.pending(), cluster, machine))
+            _fit(walk, searcher, {"path": execute, "storage": storage}, scratch)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     return walk
 
 
-def _fit(walk: Walk, cluster: Cluster, parameters: dict[str, str], scratch: str) -> None:
+def _fit(walk: Walk, searcher: "PlanSearcher", parameters: dict[str, str], scratch: str) -> None:
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(cluster.cpus + SHORT_AHEAD)
-    searcher = PlanSearcher(walk, cluster)
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(MOST_PENDING)
+    parameters["driver"] = f"driver-{uuid.uuid4().hex}"
     trainable = tune.with_resources(
         tune.with_parameters(NodeRunner, **parameters),
-        lambda config: PlacementGroupFactory([config["resources"]]),
+        lambda config: _factory(json.dumps(config["bundles"])),
     )
+    line = _Line(searcher)
     Tuner(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=_Line(searcher),
+            scheduler=line,
             num_samples=-1,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: trial.trial_id,
@@ -106,39 +121,54 @@ def _fit(walk: Walk, cluster: Cluster, parameters: dict[str, str], scratch: str)
             name="sweep",
             storage_path=scratch,
             verbose=0,
-            callbacks=[_Ticks(walk, searcher)],
-            failure_config=FailureConfig(max_failures=LOST_WORKERS),
+            callbacks=[_Ticks(walk, searcher, line)],
+            failure_config=FailureConfig(max_failures=0),
             checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
         ),
     ).fit()
+
+
+@cache
+def _factory(bundles: str) -> PlacementGroupFactory:
+    """One object for all trials that need the same: each is large, and Tune keeps all trials."""
+    return PlacementGroupFactory(json.loads(bundles))
 
 
 class PlanSearcher(Searcher):
     """Hands out the nodes of a walk as Tune's trials.
 
     Args:
-        walk: Decides what is next.
-        cluster: What there is to run on.
+        walk: Where the plan stands.
+        room: What nodes need and what there is.
     """
 
-    def __init__(self, walk: Walk, cluster: Cluster) -> None:
+    def __init__(self, walk: Walk, room: ResourceClasses) -> None:
         super().__init__(metric="done", mode="max")
-        self._walk = walk
-        self._classes = ResourceClasses(walk.plan.pending(), cluster)
+        self._dispatcher = Dispatcher(walk, room)
+        self._walk, self._room = walk, room
         self._keys: dict[str, str] = {}
+        self._losses: dict[str, tuple[str, str]] = {}
+        self.frozen = Frozen()
 
     def suggest(self, trial_id: str) -> Any:
         """The configuration of the next node; None to wait, ``FINISHED`` after the last."""
-        if self._walk.over:
+        if self._dispatcher.over:
             return Searcher.FINISHED
-        waiting = len(self._walk.handed) - self._classes.slots
         following = self._walk.peek()
-        if not following or waiting >= (SHORT_AHEAD if _is_short(following) else AHEAD):
+        is_short = following is not None and _is_short(following)
+        self._dispatcher.ahead = SHORT_AHEAD if is_short else AHEAD
+        offer = self._dispatcher.offer()
+        if offer is None:
             return None
-        node = self._walk.next()
-        assert node is not None
+        node, payload, bundles = offer
         self._keys[trial_id] = node.key
-        return {"payload": node.payload, "resources": self._classes.of(node)}
+        return {"payload": payload | self._helpers(node), "bundles": bundles}
+
+    def _helpers(self, node: Node) -> dict[str, Any]:
+        """What the node may use besides its own process; see ``tools.py``."""
+        if workers := self._room.workers(node):
+            return {"workers": workers, "worker": self._room.worker(node)}
+        return {"shards": shards} if (shards := self._room.shards(node)) else {}
 
     def node(self, trial_id: str) -> Node:
         """The node of a trial that is not over."""
@@ -146,20 +176,39 @@ class PlanSearcher(Searcher):
 
     def started(self, trial_id: str) -> None:
         """A worker begins with a node."""
-        self._walk.start(self._keys[trial_id])
+        self._dispatcher.started(self._keys[trial_id])
+        self.frozen.heard(trial_id)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Nothing: a node has one result."""
+        """A sign of life."""
+        self.frozen.heard(trial_id, result["pid"], result["node_id"])
+
+    def lost(self, trial_id: str, kind: str, reason: str) -> None:
+        """Take note why a trial is about to end without a result."""
+        self._losses[trial_id] = (kind, reason)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Tell the walk how a node ended."""
         key = self._keys.pop(trial_id)
+        was_frozen = self.frozen.forget(trial_id)
         if error or not result:
-            self._walk.fail(key, f"its worker died {LOST_WORKERS + 1} times")
+            kind, reason = self._losses.pop(trial_id, kind_of(""))
+            if was_frozen:
+                kind, reason = HUNG, "its worker did not answer and was ended"
+            self._dispatcher.lost(key, kind, reason)
         else:
-            settle(self._walk, key, json.loads(result["facts"]))
+            self._dispatcher.ended(key, json.loads(result["facts"]))
+
+    def ended_silently(self, trial_id: str) -> None:
+        """A trial is over; its node is lost if nothing was heard of it."""
+        if trial_id in self._keys:
+            self.on_trial_complete(trial_id, error=True)
+
+    def measure(self) -> None:
+        """Look at how large the cluster is now."""
+        self._room.resize(measured())
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune's copy is never read."""
@@ -184,10 +233,22 @@ class _Line(FIFOScheduler):
         super().__init__()
         self._searcher = searcher
         self._waiting: deque[Trial] = deque()
+        self._known: set[Trial] = set()
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Remember the order."""
         self._waiting.append(trial)
+        self._known.add(trial)
+
+    def settle_ended(self) -> None:
+        """Settle trials that Tune has ended without a word, as it does where a reset fails."""
+        for trial in [trial for trial in self._known if trial.is_finished()]:
+            self._known.remove(trial)
+            self._searcher.ended_silently(trial.trial_id)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """Find out why, before the searcher hears of it."""
+        self._searcher.lost(trial.trial_id, *kind_of(_error_of(trial)))
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """The one that is next to get a worker."""
@@ -209,8 +270,10 @@ def _is_short(node: Node) -> bool:
 
 
 class _Ticks(Callback):
-    def __init__(self, walk: Walk, searcher: PlanSearcher) -> None:
-        self._walk, self._searcher = walk, searcher
+    def __init__(self, walk: Walk, searcher: PlanSearcher, line: _Line) -> None:
+        self._walk, self._searcher, self._line = walk, searcher, line
+        self._measured = time.monotonic()
+        self._ended: deque[Trial] = deque()
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -219,7 +282,41 @@ class _Ticks(Callback):
         """Called by Tune when a worker takes a node."""
         self._searcher.started(trial.trial_id)
 
+    def on_trial_complete(
+        self, iteration: int, trials: list[Any], trial: Trial, **info: Any
+    ) -> None:
+        """Called by Tune after a result."""
+        self._slim(trial)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Trial, **info: Any) -> None:
+        """Called by Tune when a trial ended without a result."""
+        self._slim(trial)
+
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Called by Tune about ten times a second."""
         for watcher in self._walk.watchers:
             watcher.tick()
+        if time.monotonic() - self._measured > MEASURE_S:
+            self._measured = time.monotonic()
+            self._searcher.measure()
+            self._searcher.frozen.end_silent()
+            self._line.settle_ended()
+
+    def _slim(self, trial: Trial) -> None:
+        """Empty trials that ended a while ago: Tune keeps them all, and looks at the last ones."""
+        self._ended.append(trial)
+        if len(self._ended) > KEPT_TRIALS:
+            old = self._ended.popleft()
+            old.config, old.evaluated_params, old.experiment_tag = {}, {}, ""
+            old.run_metadata.metric_analysis = {}
+            old.run_metadata.metric_n_steps = {}
+            old.run_metadata.last_result = {}
+            old.run_metadata.invalidate_cache()
+
+
+def _error_of(trial: Trial) -> str:
+    """What Tune has written down about the end of a trial, on this machine."""
+    try:
+        return Path(trial.error_file or "").read_text()
+    except OSError:
+        return ""

@@ -11,20 +11,26 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from erase_ray.experiment.plan import Node
-from erase_ray.experiment.walk import Facts, Walk, settle
+from erase_ray.experiment.walk import ERROR, HUNG, MEMORY, Facts, Walk, settle
 
 Bundles = list[dict[str, float]]
 """Amounts by Ray's names for them; the first is of the process itself, the rest of its helpers."""
 
-NODE, WORKER, HUNG, MEMORY, ERROR = "node", "worker", "hung", "memory", "error"
-"""Why a try came to nothing: its machine is gone; its process died; it did not go on; it ran out
-of memory; it raised."""
+NODE, WORKER = "node", "worker"
+"""Why a worker was lost: its machine is gone; its process died."""
 LIMITS = {NODE: None, WORKER: 5, HUNG: 2, MEMORY: 1, ERROR: 1}
 """How often a node is tried again after each of these; None for as often as it takes."""
 SMALLER_TILE = 0.5
 BUSY_S = 15.0
 """Until a node is offered again that another driver's worker holds."""
-USERS_OWN = ("SettingsError", "GridError", "ScenarioError", "DataError", "UnknownNameError")
+FINAL = (
+    "SettingsError",
+    "GridError",
+    "ScenarioError",
+    "DataError",
+    "TrainingError",
+    "UnknownNameError",
+)
 """Errors that a second try cannot mend."""
 
 
@@ -35,6 +41,10 @@ class Room(Protocol):
 
     def of(self, node: Node) -> Bundles:
         """What to reserve for ``node``."""
+        ...
+
+    def claims(self, node: Node) -> dict[str, float]:
+        """All that ``node`` takes: the bundles, and what its helpers reserve for themselves."""
         ...
 
 
@@ -74,7 +84,7 @@ class Dispatcher:
         if node is None:
             return None
         bundles = self.room.of(node)
-        need = _summed(bundles)
+        need = Counter(self.room.claims(node))
         if not self._fits(need):
             if len(self._beyond) >= self.ahead:
                 return None
@@ -110,8 +120,8 @@ class Dispatcher:
         tries = self.tries.setdefault(key, Counter())
         tries[kind] += 1
         limit = LIMITS[kind]
-        hopeless = kind == ERROR and error.partition(":")[0] in USERS_OWN
-        if hopeless or (limit is not None and tries[kind] > limit):
+        final = kind == ERROR and error.partition(":")[0] in FINAL
+        if final or (limit is not None and tries[kind] > limit):
             self._changes.pop(key, None)
             self.walk.fail(key, error, trace)
             return
@@ -143,10 +153,3 @@ class Dispatcher:
     def _fits(self, need: Counter[str]) -> bool:
         total = self.room.total
         return all(self._used[k] + v <= total.get(k, 0.0) + 1e-6 for k, v in need.items() if v)
-
-
-def _summed(bundles: Bundles) -> Counter[str]:
-    total: Counter[str] = Counter()
-    for bundle in bundles:
-        total.update(bundle)
-    return total

@@ -18,7 +18,6 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -56,13 +55,11 @@ class Lease:
         blobs: The storage.
         folder: Holds the lease alone.
         driver: Name of the driver that hands out the work; its tries follow one another.
-        is_alive: Whether work goes on; without, no beats are written.
     """
 
     blobs: Blobs
     folder: str
     driver: str
-    is_alive: Callable[[], bool] = lambda: True
     _generation: int = 0
     _beat: int = 0
     _over: threading.Event = field(default_factory=threading.Event)
@@ -104,8 +101,6 @@ class Lease:
 
     def _keep(self) -> None:
         while not self._over.wait(TTL_S / BEATS):
-            if not self.is_alive():
-                continue
             self._beat += 1
             try:
                 self.blobs.write(self._name(self._generation), self._content())

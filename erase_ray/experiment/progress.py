@@ -109,6 +109,10 @@ class LiveLine(Watcher):
         more = f" ({len(blocked)} nodes that need it are left out)" if blocked else ""
         self._say(f"FAILED {node.label}: {error}{more}")
 
+    def again(self, node: Node, kind: str, error: str, trace: str) -> None:
+        """Say so, with the reason."""
+        self._say(f"again {node.label}: {error}")
+
     def tick(self) -> None:
         """Redraw, if it is time to."""
         if self._clock() - self._shown >= (REDRAW_S if self._live else EVERY_S):
@@ -181,6 +185,11 @@ class StoredStatus(Watcher):
         found = {"event": "failed", "key": node.key, "label": node.label}
         self._events.append(found | {"error": error, "traceback": trace})
         self._write("running")
+
+    def again(self, node: Node, kind: str, error: str, trace: str) -> None:
+        """Keep it for the next write."""
+        found = {"event": "again", "key": node.key, "label": node.label, "kind": kind}
+        self._events.append(found | {"error": error, "traceback": trace})
 
     def tick(self) -> None:
         """Write, if it is time to."""

@@ -4,7 +4,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -157,14 +157,14 @@ def run_cell(
 ) -> bool:
     """Run a cell and commit its record; False if the store had it.
 
-    A chain that was killed goes on from its last snapshot and ends in the same bytes, but for
-    seconds.
+    A chain or a training that was killed goes on from its last snapshot and ends in the same bytes,
+    but for seconds.
 
     Args:
         cell: What to run.
         store: Has the data and the base model, if the cell needs one.
         device: A GPU where there is one, by default.
-        pace: How often a chain leaves a snapshot.
+        pace: How often a chain or a training leaves a snapshot.
         tools: Help from outside this process.
     """
     if store.has_cell(cell.key):
@@ -174,25 +174,28 @@ def run_cell(
     logger.info("%s starts (%s)", cell.label, cell.key[:12])
     place = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with live.streamed(store.stream(cell.key)):
+        started = time.perf_counter()
         setting = Setting.load(cell, store, place)
-        is_first = store.put_cell(cell.key, _runner(cell, pace or Pace(), tools)(setting, store))
+        found = _runner(cell, pace or Pace(), tools)(setting, store)
+        took = {"seconds": time.perf_counter() - started}
+        is_first = store.put_cell(cell.key, replace(found, facts=took | found.facts))
     store.drop_working_files(cell.key)
     return is_first
 
 
 def _runner(cell: Cell, pace: Pace, tools: Tools) -> Callable[[Setting, Store], CellRecord]:
-    special = {BASE: partial(_run_base, tools=tools), ORIGINAL: _run_original}
+    special = {BASE: partial(_run_base, pace=pace, tools=tools), ORIGINAL: _run_original}
     if cell.method.name in special:
         return special[cell.method.name]
     if cell.make_method().per_mark:
-        return run_merged
+        return partial(run_merged, pace=pace)
     return partial(run_chain, pace=pace, tools=tools)
 
 
-def _run_base(setting: Setting, store: Store, tools: Tools) -> CellRecord:
+def _run_base(setting: Setting, store: Store, pace: Pace, tools: Tools) -> CellRecord:
     model = setting.fresh_model()
     log = live.Log()
-    trained = train_model(setting, model, setting.interactions, log)
+    trained = train_model(setting, model, setting.interactions, log, pace, tools.trainer)
     weights = {"0": put_model(store, model)}
     return record(setting, log=log, weights=weights, facts=training_facts(trained))
 

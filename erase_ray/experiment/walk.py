@@ -10,6 +10,9 @@ from typing import Any
 
 from erase_ray.experiment.plan import Node, Plan
 
+MEMORY, ERROR, HUNG = "memory", "error", "hung"
+"""Why a try came to nothing: it ran out of memory; it raised; it did not go on."""
+
 Facts = dict[str, Any]
 Execute = Callable[[dict[str, Any], str], Facts]
 
@@ -132,6 +135,13 @@ class Walk:
         for watcher in self.watchers:
             watcher.again(self.plan.nodes[key], kind, error, trace)
 
+    def reorder(self) -> None:
+        """Order what is ready by the estimates that the plan has now."""
+        waiting = [key for _, _, key in self._ready]
+        self._ready = []
+        for key in waiting:
+            self.release(key)
+
     def withdraw(self, key: str) -> None:
         """Take back a node that was handed out; :meth:`release` brings it up again."""
         self.handed.remove(key)
@@ -144,12 +154,22 @@ class Walk:
 
 
 def attempt(execute: Execute, payload: dict[str, Any], storage: str) -> Facts:
-    """What ``execute`` returns, or ``error`` (one line) and ``trace`` if it raises."""
+    """What ``execute`` returns, or ``error`` (one line), ``kind`` and ``trace`` if it raises.
+
+    ``kind`` is ``memory`` if there was not enough of it, on whatever device, else ``error``.
+    """
     try:
         return execute(payload, storage)
     except Exception as error:
         text = " ".join(str(error).split())
-        return {"error": f"{type(error).__name__}: {text}", "trace": format_exc()}
+        kind = MEMORY if _is_out_of_memory(error) else ERROR
+        return {"error": f"{type(error).__name__}: {text}", "kind": kind, "trace": format_exc()}
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    text = f"{type(error).__name__} {error}"
+    signs = ("OutOfMemoryError", "out of memory", "can't allocate memory", "ArrayMemoryError")
+    return isinstance(error, MemoryError) or any(sign in text for sign in signs)
 
 
 def settle(walk: Walk, key: str, facts: Facts) -> None:

@@ -1,6 +1,7 @@
 """What workers run in the tests of the sweep."""
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -17,10 +18,21 @@ def run(payload, storage):
     ):
         lost.touch()
         os._exit(1)
+    stuck = folder / f"stuck-{payload['key']}"
+    if payload.get("stuck") and not stuck.exists():
+        stuck.touch()
+        STUCK[payload["stuck"]]()
     if payload.get("wait_for"):
         wait_for(folder, payload["wait_for"])
     note(folder, "end", payload["key"])
     return {"label": payload["key"], "seconds": 0.0, "status": "done"}
+
+
+STUCK = {
+    "hangs": lambda: time.sleep(600),
+    "frozen": lambda: time.sleep(2) or os.kill(os.getpid(), signal.SIGSTOP),
+}
+"""Goes on reporting without getting anywhere; does not even report."""
 
 
 def wait_for(folder, name):

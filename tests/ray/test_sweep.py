@@ -7,9 +7,9 @@ import fake_nodes
 import pytest
 import ray
 
-import erase_ray.distributed.sweep as sweep_module
 from erase_ray.distributed.sweep import sweep
 from erase_ray.errors import StoreError
+from erase_ray.experiment import dispatch
 from erase_ray.experiment.cost import Estimate
 from erase_ray.experiment.plan import Node, Plan
 from erase_ray.experiment.walk import Watcher
@@ -61,6 +61,9 @@ class Listener(Watcher):
     def failed(self, node, error, trace):
         self.errors.append((node.key, error, "fake_nodes.py" in trace))
 
+    def again(self, node, kind, error, trace):
+        self.heard.append(f"again {node.key} {kind}")
+
     def tick(self):
         self.seen.update(self.scratch.iterdir())
 
@@ -94,7 +97,8 @@ def swept(tmp_path_factory):
 def test_parents_end_before_children_begin(swept):
     lines = [(what, key) for what, key, _ in fake_nodes.diary(swept[1])]
     place = {line: number for number, line in enumerate(lines)}
-    assert len(place) == len(lines)
+    assert len(place) == len(lines) - 1
+    assert lines.count(("begin", "bad")) == 2
     parents = [("data", "base"), ("base", "c0"), ("base", "c3"), ("c0", "last"), ("c3", "last")]
     assert all(place["end", parent] < place["begin", child] for parent, child in parents)
 
@@ -123,7 +127,8 @@ def test_watchers_hear_of_everything(swept):
     assert listener.heard[:3] == ["begin", "started data", "finished data done"]
     assert listener.heard[-1] == "end"
     assert sorted(listener.heard[1:-1]) == sorted(
-        [f"started {key}" for key in [*walk.done, "bad"]]
+        [f"started {key}" for key in [*walk.done, "bad", "bad"]]
+        + ["again bad error"]
         + [f"finished {key} done" for key in walk.done]
     )
 
@@ -155,7 +160,7 @@ def test_done_nodes_are_left_out_and_a_second_run_executes_nothing(tmp_path):
 
 
 def test_a_lost_worker_is_not_a_failure_unless_it_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(sweep_module, "LOST_WORKERS", 1)
+    monkeypatch.setitem(dispatch.LIMITS, dispatch.WORKER, 1)
     nodes = [
         node("unlucky", lose_worker="once"),
         node("hopeless", lose_worker="always"),
@@ -164,7 +169,8 @@ def test_a_lost_worker_is_not_a_failure_unless_it_goes_on(tmp_path, monkeypatch)
     ]
     walk = run(nodes, tmp_path)
     assert set(walk.done) == {"unlucky", "fine"}
-    assert walk.failures == {"hopeless": "its worker died 2 times"}
+    assert list(walk.failures) == ["hopeless"]
+    assert walk.failures["hopeless"].startswith("its worker died: Worker unexpectedly exits")
     assert walk.blocked == {"child": "hopeless"}
     begun = fake_nodes.begun(tmp_path)
     assert begun.count("unlucky") == begun.count("hopeless") == 2

@@ -16,7 +16,10 @@ class Room:
         self.total = total
 
     def of(self, node):
-        return [{"CPU": 1.0, "GPU": node.payload.get("gpus", 0.0)}]
+        return [self.claims(node)]
+
+    def claims(self, node):
+        return {"CPU": 1.0, "GPU": node.payload.get("gpus", 0.0)}
 
 
 class Clock:
