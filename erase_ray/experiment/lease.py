@@ -32,6 +32,7 @@ TTL_S = float(os.environ.get("ERASE_RAY_LEASE_S", "60"))
 """After so long without a sign of its holder a lease is void."""
 BEATS = 4
 """Signs of life within that time."""
+JOIN_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Lease:
     _generation: int = 0
     _beat: int = 0
     _over: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
     _holder: dict[str, Any] = field(default_factory=dict)
 
     def acquire(self, seen: Seen | None = None) -> str | None:
@@ -85,14 +87,20 @@ class Lease:
         if not self.blobs.create(self._name(self._generation), self._content()):
             generation, content = self._in_force()
             return _token(generation, content or {})
-        threading.Thread(target=self._keep, name="lease", daemon=True).start()
+        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+        self._thread.start()
         return None
 
     def release(self) -> None:
         """Give it back, if it is held."""
         self._over.set()
-        if not self._generation:
+        if self._thread is None:
             return
+        # a beat that is on its way would put it back; one that is slow removes it itself
+        self._thread.join(JOIN_S)
+        self._remove()
+
+    def _remove(self) -> None:
         try:
             for number in range(1, self._generation + 1):
                 self.blobs.remove(self._name(number))
@@ -106,6 +114,8 @@ class Lease:
                 self.blobs.write(self._name(self._generation), self._content())
             except StoreError as error:
                 logger.warning("no sign of life: %s", error)
+            if self._over.is_set():
+                self._remove()
 
     def _in_force(self) -> tuple[int, dict[str, Any] | None]:
         """Number and content of the highest generation; 0 and None if there is none."""

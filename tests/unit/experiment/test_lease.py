@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -103,6 +104,25 @@ def test_beats_are_written_until_it_is_given_back(blobs, monkeypatch):
     one.acquire()
     assert _wait(lambda: _beat(blobs) >= 2)
     one.release()
+    assert blobs.names("cells") == []
+
+
+def test_a_beat_on_its_way_does_not_put_it_back(blobs, monkeypatch):
+    monkeypatch.setattr(lease_module, "TTL_S", 0.04)
+    monkeypatch.setattr(lease_module, "JOIN_S", 0.01)
+    one, write, begun, go_on = lease(blobs), blobs.write, threading.Event(), threading.Event()
+
+    def slow(name, data):
+        begun.set()
+        go_on.wait(30)
+        write(name, data)
+
+    monkeypatch.setattr(blobs, "write", slow)
+    one.acquire()
+    assert begun.wait(30)
+    one.release()
+    go_on.set()
+    one._thread.join(30)
     assert blobs.names("cells") == []
 
 

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 from plan_toys import diamond, node
 
 from erase_ray.experiment.plan import Plan
+from erase_ray.experiment.refining import EVERY_S, Refining
 from erase_ray.experiment.walk import Walk, Watcher, attempt, run_serial
 
 
@@ -119,3 +122,40 @@ def test_an_interrupt_is_not_a_failed_cell():
     except KeyboardInterrupt:
         diary.lines.append("out")
     assert diary.lines == ["begin", "started data", "end", "out"]
+
+
+def test_what_is_ready_is_ordered_anew_by_what_was_learned():
+    clock = Clock()
+    nodes = [node("a", seconds=1), node("b", seconds=9), node("c", seconds=3)]
+    plan = Plan(nodes)
+    learner = Refining(Times({"b": 0.1, "c": 3.0}), clock)
+    walk = Walk(plan, [learner])
+    learner.begin(walk)
+    assert walk.next().key == "b"
+    walk.start("b")
+    walk.finish("b", {"seconds": 0.1})
+    clock.now += 2 * EVERY_S
+    learner.tick()
+    assert [walk.next().key, walk.next().key] == ["a", "c"]
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+class Times:
+    """Knows, once it has seen a node, that ``a`` takes a hundred times as long as was thought."""
+
+    def __init__(self, expected):
+        self.expected, self.seen = expected, []
+
+    def observe(self, node, facts):
+        self.seen.append(node.key)
+        assert facts["seconds"] == self.expected[node.key]
+
+    def estimate(self, node):
+        assert self.seen
+        return replace(node.cost, seconds=node.cost.seconds * (100 if node.key == "a" else 1))

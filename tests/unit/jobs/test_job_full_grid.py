@@ -77,3 +77,12 @@ def test_mistakes_are_one_line_and_exit_code_2(tmp_path, arguments, text):
     assert text in done.stderr
     written = [path for path in storage.rglob("*") if path.is_file()]
     assert written == []
+
+
+def test_a_relative_folder_in_a_submitted_job_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    done = job("--profile", "smoke", "--dry-run", "--storage", "./runs")
+    assert done.returncode == 2
+    assert "--storage ./runs would lie in the copy of the project" in done.stderr
+    done = job("--profile", "smoke", "--dry-run", "--storage", str(tmp_path / "runs"))
+    assert done.returncode == 0, done.stderr
