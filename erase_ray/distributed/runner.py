@@ -18,8 +18,6 @@ from erase_ray.experiment.walk import HUNG, Execute, Facts, attempt
 
 REPORT_S = 30.0
 """From one sign of life to the next."""
-FIRST_S = 0.5
-"""To the first one, which tells where the process is."""
 HUNG_S = float(os.environ.get("ERASE_RAY_HUNG_S", "3600"))
 """A node whose work does not beat for so long is given up, and its process ends."""
 HUNG_CODE, EXIT_S = 86, 2.0
@@ -77,13 +75,16 @@ class NodeRunner(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Go on with the node; an exception of its is a result like any other."""
-        wait_s = min(REPORT_S, HUNG_S)
+        """Go on with the node; an exception of its is a result like any other.
+
+        The first step only tells where this process is, so that it can be ended if it freezes.
+        """
         if self.work is None:
             self.work = self.new_work(self.config["payload"])
+            return self.place | {"done": False}
+        if self.work.ident is None:
             self.work.start()
-            wait_s = FIRST_S
-        self.work.join(wait_s)
+        self.work.join(min(REPORT_S, HUNG_S))
         if self.work.is_alive():
             if pulse.silence() <= HUNG_S:
                 return self.place | {"done": False}
