@@ -9,8 +9,9 @@ STORAGE ?= runs
 run: venv  ## the main job on real data: three datasets, local Ray, results in ./runs
 	$(BIN)/python jobs/full_grid.py --profile laptop --storage $(STORAGE)
 
-test: venv  ## all tests
-	$(BIN)/python -m pytest
+test: venv  ## all tests: first those that can run side by side, then those that start clusters
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not ray"
+	$(BIN)/python -m pytest -m ray
 
 lint: venv  ## style, format, types, and imports that point down only
 	$(BIN)/ruff check .
