@@ -38,7 +38,10 @@ def options() -> dict[str, Any]:
         config["http_session_cls"] = session
     if style:
         config["s3"] = {"addressing_style": style}
-    return {"config_kwargs": config, "max_concurrency": PARALLEL_PARTS}
+    found = {"config_kwargs": config, "max_concurrency": PARALLEL_PARTS}
+    # said here, or a file system would be used again that was made for another server
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    return found | ({"endpoint_url": endpoint} if endpoint else {})
 
 
 def _session() -> type | None:

@@ -3,11 +3,11 @@
 import os
 import signal
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 import ray
 import shard_toys
+from local_ray import local_ray
 from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from shard_toys import differing, jobs_of, killing, spoiled
@@ -21,20 +21,9 @@ pytestmark = pytest.mark.ray
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
-    """Ray with six CPUs in name, whose workers find ``shard_toys``."""
-    patch = pytest.MonkeyPatch()
-    for folder in (Path(__file__).parents[2], Path(__file__).parent):
-        patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
-    ray.init(
-        address="local",
-        num_cpus=6,
-        object_store_memory=100_000_000,
-        include_dashboard=False,
-        log_to_driver=False,
-    )
-    yield
-    ray.shutdown()
-    patch.undo()
+    """Six CPUs in name."""
+    with local_ray(6):
+        yield
 
 
 @pytest.fixture(scope="module")

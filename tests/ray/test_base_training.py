@@ -1,14 +1,13 @@
 """Base models that several workers train: lost workers, lost callers, and what comes out."""
 
-import os
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
 import ray
 import torch
 import train_toys
+from local_ray import local_ray
 from ray.exceptions import ActorDiedError
 from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
 from ray.util.placement_group import placement_group, placement_group_table, remove_placement_group
@@ -28,20 +27,9 @@ pytestmark = pytest.mark.ray
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
-    """Ray with four CPUs in name, whose workers find ``train_toys``."""
-    patch = pytest.MonkeyPatch()
-    for folder in (Path(__file__).parents[2], Path(__file__).parent):
-        patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
-    ray.init(
-        address="local",
-        num_cpus=4,
-        object_store_memory=100_000_000,
-        include_dashboard=False,
-        log_to_driver=False,
-    )
-    yield
-    ray.shutdown()
-    patch.undo()
+    """Four CPUs in name."""
+    with local_ray(4):
+        yield
 
 
 def groups() -> int:

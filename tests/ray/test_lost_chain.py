@@ -1,12 +1,11 @@
 """A worker dies inside a chain: its successor goes on from the journal."""
 
-import os
 from pathlib import Path
 
 import pandas as pd
 import pytest
-import ray
 from fake_chain import LOST_AT, served
+from local_ray import local_ray
 
 from erase_ray.distributed.sweep import sweep
 from erase_ray.experiment.grid import expand
@@ -20,18 +19,10 @@ pytestmark = pytest.mark.ray
 
 
 @pytest.fixture
-def cluster(monkeypatch):
-    """Ray with one CPU, whose workers find ``fake_chain`` and compute as this process does."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
-    ray.init(
-        address="local",
-        num_cpus=1,
-        object_store_memory=100_000_000,
-        include_dashboard=False,
-        log_to_driver=False,
-    )
-    yield
-    ray.shutdown()
+def cluster():
+    """One CPU."""
+    with local_ray(1):
+        yield
 
 
 def test_the_next_worker_goes_on_inside_the_chain(cluster, tmp_path):

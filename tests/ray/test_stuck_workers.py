@@ -1,11 +1,8 @@
 """Workers that do not get anywhere are ended, and their nodes go to others."""
 
-import os
-from pathlib import Path
-
 import fake_nodes
 import pytest
-import ray
+from local_ray import local_ray
 from test_sweep import Listener, node
 
 import erase_ray.distributed.frozen as frozen_module
@@ -20,20 +17,9 @@ HUNG_S, FROZEN_S = "3", 12.0
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
-    """Ray with two CPUs, whose workers give up after a few seconds without a sign of life."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
-    patch.setenv("ERASE_RAY_HUNG_S", HUNG_S)
-    ray.init(
-        address="local",
-        num_cpus=2,
-        object_store_memory=100_000_000,
-        include_dashboard=False,
-        log_to_driver=False,
-    )
-    yield
-    ray.shutdown()
-    patch.undo()
+    """Two CPUs, whose workers give up after a few seconds without a sign of life."""
+    with local_ray(2, ERASE_RAY_HUNG_S=HUNG_S):
+        yield
 
 
 @pytest.mark.parametrize("stuck", ["hangs", "frozen"])

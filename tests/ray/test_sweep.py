@@ -1,11 +1,9 @@
 """The Tune run that walks a plan, with nodes that only take notes."""
 
-import os
-from pathlib import Path
-
 import fake_nodes
 import pytest
 import ray
+from local_ray import local_ray
 
 from erase_ray.distributed.sweep import sweep
 from erase_ray.errors import StoreError
@@ -19,19 +17,9 @@ pytestmark = pytest.mark.ray
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
-    """Ray with two CPUs, whose workers find ``fake_nodes``."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
-    ray.init(
-        address="local",
-        num_cpus=2,
-        object_store_memory=100_000_000,
-        include_dashboard=False,
-        log_to_driver=False,
-    )
-    yield
-    ray.shutdown()
-    patch.undo()
+    """Two CPUs."""
+    with local_ray(2):
+        yield
 
 
 def node(key, *parents, seconds=1.0, done=False, **payload) -> Node:

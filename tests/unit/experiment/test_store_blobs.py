@@ -6,7 +6,7 @@ import pytest
 
 from erase_ray.errors import StoreError
 from erase_ray.experiment._address import public_address, without_secrets
-from erase_ray.experiment._open import open_blobs
+from erase_ray.experiment._open import _resolve, open_blobs
 from erase_ray.experiment.blobs import Blobs
 from erase_ray.experiment.store import Store
 
@@ -211,3 +211,15 @@ def test_public_address(text, clean):
 )
 def test_without_secrets(text, clean):
     assert without_secrets(text) == clean
+
+
+def test_another_server_is_another_file_system(monkeypatch):
+    servers = []
+    for port in (1, 2):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        servers.append(_resolve("s3://bucket/folder")[0])
+    assert servers[0] is not servers[1]
+    assert [fs.client_kwargs or fs.endpoint_url for fs in servers] == [
+        "http://127.0.0.1:1",
+        "http://127.0.0.1:2",
+    ]
