@@ -174,6 +174,17 @@ class PlanSearcher(Searcher):
         """The node of a trial that is not over."""
         return self._walk.plan.nodes[self._keys[trial_id]]
 
+    def may_keep_worker(self, trial_id: str) -> bool:
+        """Whether the worker of a trial that ends may wait for the next one.
+
+        Not if it holds places for helpers, which only nodes of its kind can use; nor while Ray
+        Train may need the place, of whose workers Tune does not know.
+        """
+        running = (self._walk.plan.nodes[key] for key in self._walk.handed)
+        return not self._room.shards(self.node(trial_id)) and not any(
+            self._room.workers(node) for node in running
+        )
+
     def started(self, trial_id: str) -> None:
         """A worker begins with a node."""
         self._dispatcher.started(self._keys[trial_id])
@@ -250,8 +261,13 @@ class _Line(FIFOScheduler):
         """Find out why, before the searcher hears of it."""
         self._searcher.lost(trial.trial_id, *kind_of(_error_of(trial)))
 
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        """Let Tune end the worker rather than keep it, where others need its resources."""
+        tune_controller._reuse_actors = self._searcher.may_keep_worker(trial.trial_id)
+
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """The one that is next to get a worker."""
+        tune_controller._reuse_actors = True
         waiting = self._waiting
         while waiting and waiting[0].status != Trial.PENDING:
             waiting.popleft()
