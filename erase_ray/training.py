@@ -158,7 +158,7 @@ def train_epochs(
     if not len(examples):
         raise TrainingError(f"model '{model.name}' has no training examples left to learn from")
     losses = []
-    with closing(_adam(model, settings)) as adam:
+    with closing(adam_of(model, settings)) as adam:
         steps = _Steps(model, examples, adam, settings, seed, epochs.start)
         for epoch in epochs:
             if should_stop():
@@ -222,7 +222,7 @@ class _Run:
     def epochs(self, examples: Examples) -> dict[str, Any]:
         """Run them all; losses and values by the names of :class:`TrainingRecord`."""
         settings = self.settings
-        adam = _adam(self.model, settings, self.team)
+        adam = adam_of(self.model, settings, self.team)
         best, losses = Best(self.model), []
         identity = self._identity(examples) if self.checkpoint else {}
         with closing(adam):
@@ -379,7 +379,8 @@ class _Steps:
             )
 
 
-def _adam(model: Model, settings: TrainingSettings, team: Team | None = None) -> Adam:
+def adam_of(model: Model, settings: TrainingSettings, team: Team | None = None) -> Adam:
+    """The optimiser of a training with ``settings``; close it when done with it."""
     betas = (settings.beta_1, settings.beta_2)
     rate, decay = settings.learning_rate, settings.weight_decay
     return Adam(model, rate, decay, betas, settings.epsilon, team)

@@ -1,1 +1,21 @@
-"""Privacy audits, one file each; none exists yet."""
+"""Audits of unlearned models, one file each."""
+
+from erase_ray.audits._base import (
+    AUDITS,
+    Audit,
+    Finding,
+    ModelAudit,
+    ObservationAudit,
+    Observations,
+    Subjects,
+)
+
+__all__ = [
+    "AUDITS",
+    "Audit",
+    "Finding",
+    "ModelAudit",
+    "ObservationAudit",
+    "Observations",
+    "Subjects",
+]

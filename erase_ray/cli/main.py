@@ -1,11 +1,11 @@
-"""The command line: ``erase-ray datasets ...`` and ``erase-ray store ...``."""
+"""The command line: ``erase-ray COMMAND ...``."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
 from erase_ray import log
-from erase_ray.cli import datasets, store
+from erase_ray.cli import compare, datasets, export, report, status, store, verify
 from erase_ray.errors import EraseError
 
 MENDABLE, STOPPED = 2, 130
@@ -44,8 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--log", default="WARNING", help="level of the log on standard error")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    datasets.add_commands(commands)
-    store.add_commands(commands)
+    for part in (datasets, report, status, compare, export, verify, store):
+        part.add_commands(commands)
     return parser
 
 

@@ -104,7 +104,7 @@ def _train(order: Order, device: torch.device, team: Team) -> None:
         setting.interactions,
         setting.split,
         setting.cell.training,
-        setting.cell.seed,
+        setting.cell.draws,
         device,
         checkpoint=_Telling(kept, order.board),
         team=team,

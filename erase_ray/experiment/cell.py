@@ -6,15 +6,17 @@ from typing import Any
 
 from pydantic import Field
 
+from erase_ray import seeds
+from erase_ray.audits import AUDITS, Audit
 from erase_ray.datasets import DATASETS, Dataset
-from erase_ray.experiment.results import BASE, ORIGINAL
+from erase_ray.experiment.results import BASE, ORIGINAL, SHADOW
 from erase_ray.methods import METHODS, Method
 from erase_ray.models import MODELS, Model, Shape, TrainingSettings
 from erase_ray.registry import Registry
 from erase_ray.scenarios import SCENARIOS, Scenario
 from erase_ray.settings import Frozen, checked
 
-FORMAT = 4
+FORMAT = 5
 """Raised when the training loop, the evaluation or the stored tables change their numbers."""
 
 
@@ -50,6 +52,13 @@ class Part(Frozen):
 NO_METHOD = (BASE, ORIGINAL)
 
 
+class Shadow(Frozen):
+    """One of ``count`` models that audits compare; see :mod:`.shadows`."""
+
+    index: int = Field(ge=0)
+    count: int = Field(ge=2, multiple_of=2)
+
+
 class Cell(Frozen):
     """One run of one method; its key is a hash of all that can change its result.
 
@@ -57,6 +66,8 @@ class Cell(Frozen):
     scenario poisons the training data, and has then the defaults in what does not matter to the
     poison) or ``original`` (measure it). ``mark`` (1 to 4) is set for
     methods that get one merged request a mark, and None for chains, which pass all four.
+    ``shadow`` is set where everything works without the rows of some requests, and ``audit`` where
+    ``method`` is audited.
     """
 
     dataset: Part
@@ -69,13 +80,14 @@ class Cell(Frozen):
     limit_s: float | None = Field(default=None, gt=0)
     """Seconds a request of a chain may take; None for no limit. It can change what comes out, from
     run to run."""
+    shadow: Shadow | None = None
+    audit: Part | None = None
 
     @property
     def key(self) -> str:
         """SHA-256 of everything that can change the result, in hexadecimal."""
-        limit = {} if self.limit_s is None else {"limit_s": self.limit_s}
         return _digest(
-            limit
+            self._further_identity()
             | {
                 "format": FORMAT,
                 "dataset": self.dataset.identity(DATASETS),
@@ -96,9 +108,9 @@ class Cell(Frozen):
     @property
     def base(self) -> "Cell":
         """The cell that trains the base model this one starts from."""
-        scenario = _poisoning(self.scenario) if self.scenario else None
-        changes = {"scenario": scenario, "method": Part(name=BASE)}
-        changes |= {"mark": None, "limit_s": None}
+        changes = {"method": Part(name=BASE), "mark": None, "limit_s": None, "audit": None}
+        if self.shadow is None:
+            changes["scenario"] = _poisoning(self.scenario) if self.scenario else None
         return self.model_copy(update=changes)
 
     @property
@@ -110,8 +122,25 @@ class Cell(Frozen):
     @property
     def label(self) -> str:
         """A short name for people, such as ``dunnhumby/sets2sets/scif/s2``."""
-        mark = f"@{self.mark}" if self.mark else ""
-        return f"{title(self.dataset)}/{self.model.name}/{self.method.name}{mark}/s{self.seed}"
+        what = self.method.name
+        what += f"@{self.mark}" if self.mark else ""
+        what += f"~{self.shadow.index}" if self.shadow else ""
+        what += f"+{self.audit.name}" if self.audit else ""
+        return f"{title(self.dataset)}/{self.model.name}/{what}/s{self.seed}"
+
+    @property
+    def kind(self) -> str:
+        """What plans count it as: its method, ``shadow``, or its audit."""
+        if self.audit:
+            return self.audit.name
+        return SHADOW if self.shadow else self.method.name
+
+    @property
+    def draws(self) -> int:
+        """Root of all draws but those of the chain, which all shadow models share."""
+        if self.shadow is None:
+            return self.seed
+        return seeds.derive(self.seed, SHADOW, self.shadow.index)
 
     def make_dataset(self) -> Dataset:
         """The dataset, ready to fetch and read."""
@@ -129,6 +158,20 @@ class Cell(Frozen):
     def make_method(self) -> Method:
         """The method; not for ``base`` and ``original``."""
         return self.method.build(METHODS)
+
+    def make_audit(self) -> Audit:
+        """The audit; the cell must have one."""
+        assert self.audit is not None
+        return self.audit.build(AUDITS)
+
+    def _further_identity(self) -> dict[str, Any]:
+        """What most cells do not have."""
+        found: dict[str, Any] = {} if self.limit_s is None else {"limit_s": self.limit_s}
+        if self.shadow is not None:
+            found["shadow"] = self.shadow.model_dump(mode="json")
+        if self.audit is not None:
+            found["audit"] = self.audit.identity(AUDITS)
+        return found
 
     def _method_identity(self) -> dict[str, Any]:
         if self.method.name in NO_METHOD:

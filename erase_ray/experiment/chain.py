@@ -169,7 +169,7 @@ class ChainRunner:
             world=self.world,
             asked=asked,
             training_size=self.training_size,
-            seed=seeds.derive(self.setting.cell.seed, "request", spec.id),
+            seed=seeds.derive(self.setting.cell.draws, "request", spec.id),
             deadline=Deadline(self.limit_s),
             state=self.state,
         )

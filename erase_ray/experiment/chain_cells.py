@@ -17,6 +17,7 @@ from erase_ray.experiment.kept_slices import KeepingPool
 from erase_ray.experiment.measure import Measurements
 from erase_ray.experiment.records import record, training_facts
 from erase_ray.experiment.setting import Setting
+from erase_ray.experiment.shadows import Observer, Unmeasured
 from erase_ray.experiment.store import CellRecord, Store
 from erase_ray.experiment.tools import ALONE, Tools, Trainer
 from erase_ray.methods import Method
@@ -37,9 +38,11 @@ def run_merged(setting: Setting, store: Store, pace: Pace | None = None) -> Cell
     runner = _chain_runner(setting, model, trainings)
     seconds = runner.begin()
     runner.serve_merged(setting.chain.merged(mark), mark)
+    requests = runner.frame()
+    if setting.cell.shadow is not None:
+        return observed_record(setting, model, requests, log)
     measurements = Measurements(setting, model)
     measurements.take(mark)
-    requests = runner.frame()
     seconds += float(requests["seconds_algorithm"].to_numpy().sum()) + trainings.seconds_before
     parent = _parent(setting, store, runner.method)
     return record(
@@ -64,12 +67,16 @@ def run_chain(setting: Setting, store: Store, pace: Pace, tools: Tools = ALONE) 
     if isinstance(runner.method, Sisa):
         runner.method.pool = pool
     parent = _parent(setting, store, runner.method)
-    course = Course(runner, Measurements(setting, model), log=log)
+    is_shadow = setting.cell.shadow is not None
+    measurements = Unmeasured if is_shadow else Measurements
+    course = Course(runner, measurements(setting, model), log=log)
     journal = ChainJournal(
         setting.journal(store), course, lambda: store.get_weights(parent) if parent else {}, pace
     )
 
     def at_mark(mark: int) -> None:
+        if is_shadow:
+            return
         course.measurements.take(mark)
         before = course.weights.get(str(mark - 1), parent)
         course.weights[str(mark)] = put_model(store, model, before)
@@ -80,7 +87,28 @@ def run_chain(setting: Setting, store: Store, pace: Pace, tools: Tools = ALONE) 
         course.seconds_begin += trainings.seconds_before + pool.seconds_before
         journal.after()
     runner.serve(setting.chain.requests, at_mark, journal.after)
+    if is_shadow:
+        return observed_record(setting, model, runner.frame(), log)
     return _chain_record(setting, course)
+
+
+def observed_record(
+    setting: Setting,
+    model: Model,
+    requests: pd.DataFrame | None,
+    log: list[dict[str, Any]],
+    weights: dict[str, str] | None = None,
+    facts: dict[str, Any] | None = None,
+) -> CellRecord:
+    """The record of a cell of a shadow model: what the model says, and no measurements."""
+    return record(
+        setting,
+        observed=Observer(setting, model).frame(),
+        requests=requests,
+        log=log,
+        weights=weights or {},
+        facts=facts,
+    )
 
 
 def _starting_model(setting: Setting, store: Store) -> Model:
@@ -122,7 +150,7 @@ def _chain_runner(setting: Setting, model: Model, train: "_Trainings") -> ChainR
         num_items=interactions.num_items,
         train=train,
         training=cell.training,
-        seed=cell.seed,
+        seed=cell.draws,
     )
     limit_s = math.inf if cell.limit_s is None else cell.limit_s
     return ChainRunner(setting, model, cell.make_method(), world, limit_s)
@@ -187,7 +215,7 @@ def _train(
         interactions,
         setting.split,
         cell.training,
-        cell.seed,
+        cell.draws,
         setting.device,
         on_epoch,
         kept,

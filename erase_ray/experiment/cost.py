@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from erase_ray.audits import AUDITS, ObservationAudit
 from erase_ray.datasets import DATASETS
 from erase_ray.evaluation import default_block
 from erase_ray.experiment.cell import NO_METHOD, Cell, Part
@@ -45,6 +46,10 @@ SECONDS_PER_STEP = 1e-3
 """One step of the optimiser, whatever the batch."""
 SECONDS_PER_ROW_READ = 3e-6
 """One interaction parsed, cleaned, split and written, on two cores."""
+SECONDS_PER_AUDIT = 3.0
+"""An audit, apart from scores."""
+AUDIT_SCORES = 12
+"""How often an audit that looks at models has all queries scored: three models, four marks."""
 SECONDS_TO_START = 0.2
 """Reading the prepared data and writing the results of a cell."""
 GPU_STEP = 3.0
@@ -167,7 +172,7 @@ class CostModel:
     def of_cell(self, cell: Cell) -> Estimate:
         """Running a cell whose data, and base model if it needs one, are in the store."""
         parts = (cell.dataset, cell.model, cell.training, cell.scenario, cell.method)
-        group = (*map(id, parts), cell.mark)
+        group = (*map(id, parts), cell.mark, cell.shadow is not None, id(cell.audit))
         if group not in self._known:
             self._known[group] = (cell, self._estimate(cell))
         return self._known[group][1]
@@ -185,6 +190,8 @@ class CostModel:
         if _trains(cell):
             helpers = TEAM_SHARE * workers if workers else max(1, shards)
             work += self._training(cell, task).times(1 / helpers)
+        if cell.audit is not None:
+            work = Work(small=SECONDS_PER_AUDIT)
         work += Work(dense=measured * queries * items * SECONDS_PER_SCORE)
         return Estimate(
             seconds=SECONDS_TO_START + work.seconds(self.machine),
@@ -228,6 +235,7 @@ class CostModel:
         one = Work(dense=dense, small=SECONDS_PER_REQUEST.get(task, SLOW_REQUEST))
         wishes, batch = self._wishes(cell), _batch(cell)
         requests = max(1.0, wishes / batch, NUM_MARKS if batch > 1 else 1)
+        requests /= 2 if cell.shadow else 1
         if _trains(cell):
             per_wish = SHARD_SHARE / cell.method.settings.get("shards", 1)
             share = min(1.0, per_wish * min(batch, wishes / requests))
@@ -281,12 +289,16 @@ class _NoDraws(TorchFunctionMode):
 
 
 def _trains(cell: Cell) -> bool:
+    if cell.audit is not None:
+        return False
     if cell.method.name in NO_METHOD:
         return cell.method.name == BASE
     return not METHODS.get(cell.method.name).needs_base
 
 
 def _serves_chain(cell: Cell) -> bool:
+    if cell.audit is not None:
+        return False
     return cell.method.name not in NO_METHOD and not METHODS.get(cell.method.name).per_mark
 
 
@@ -296,6 +308,10 @@ def _batch(cell: Cell) -> int:
 
 def _kept_and_measured(cell: Cell) -> tuple[int, int]:
     """How many sets of weights a cell stores, and how often it is measured."""
+    if cell.audit is not None:
+        return 0, 0 if issubclass(AUDITS.get(cell.audit.name), ObservationAudit) else AUDIT_SCORES
+    if cell.shadow is not None:
+        return int(cell.method.name == BASE), 0
     if _serves_chain(cell):
         return NUM_MARKS, NUM_MARKS
     return {BASE: (1, 0), ORIGINAL: (0, 1)}.get(cell.method.name, (1, 1))

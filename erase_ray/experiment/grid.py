@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from erase_ray.audits import AUDITS
 from erase_ray.datasets import DATASETS
 from erase_ray.errors import GridError, SettingsError
 from erase_ray.experiment._hints import hint
@@ -21,7 +22,7 @@ from erase_ray.scenarios import SCENARIOS
 from erase_ray.scenarios._base import NUM_MARKS
 from erase_ray.settings import checked
 
-REGISTRIES: tuple[Registry[Any], ...] = (DATASETS, MODELS, SCENARIOS, METHODS)
+REGISTRIES: tuple[Registry[Any], ...] = (DATASETS, MODELS, SCENARIOS, METHODS, AUDITS)
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,7 @@ class _Axes:
     models: list[tuple[Part, TrainingSettings, str]]
     scenarios: list[Part]
     methods: list[tuple[Part, tuple[int | None, ...]]]
+    audits: list[Part]
     seeds: list[int]
     limit_s: float | None
     where_fitting: frozenset[str]
@@ -145,6 +147,7 @@ class _Axes:
             [model for model in models if model],
             [part for part in scenarios if part],
             [method for method in methods if method],
+            [part for choice in block.audits if (part := faults.part(AUDITS, choice))],
             block.seeds,
             block.limit_s,
             frozenset(choice.name for choice in block.methods if choice.where_fitting),
@@ -205,6 +208,11 @@ def _note_unserved(axes: _Axes, faults: _Faults) -> None:
             f"no weights to forget from in {', '.join(counted)}: put baselines into a block whose "
             f"methods are among {', '.join([ORIGINAL, *others])}, without {', '.join(editing)}"
         )
+    if counted and axes.audits:
+        faults.note(
+            f"{', '.join(counted)} learn by counting, and audits need models that learn by "
+            "gradients: put them into a block without audits"
+        )
     if counting:
         faults.note(
             f"{', '.join(counting)} cannot serve {', '.join(trained)}, which learn by gradients: "
@@ -233,24 +241,29 @@ def _pairs(axes: _Axes, faults: _Faults) -> list[_Pair]:
 
 
 def _combine(axes: _Axes, pairs: list[_Pair]) -> list[Cell]:
-    return [
-        Cell(
-            dataset=dataset,
-            model=model,
-            training=training,
-            scenario=scenario,
-            method=method,
-            seed=seed,
-            mark=mark,
-            limit_s=axes.limit_s if mark is None and method.name != ORIGINAL else None,
-        )
-        for dataset, model, training in pairs
-        for seed in axes.seeds
-        for scenario in axes.scenarios
-        for method, marks in axes.methods
-        if method.name not in axes.where_fitting or _fits(method.name, model.name)
-        for mark in marks
-    ]
+    found = []
+    for dataset, model, training in pairs:
+        for seed in axes.seeds:
+            for scenario in axes.scenarios:
+                for method, marks in axes.methods:
+                    if method.name in axes.where_fitting and not _fits(method.name, model.name):
+                        continue
+                    first = Cell(
+                        dataset=dataset,
+                        model=model,
+                        training=training,
+                        scenario=scenario,
+                        method=method,
+                        seed=seed,
+                        limit_s=_limit(method, marks, axes),
+                    )
+                    found += [first.model_copy(update={"mark": mark}) for mark in marks]
+                    found += [first.model_copy(update={"audit": part}) for part in axes.audits]
+    return found
+
+
+def _limit(method: Part, marks: tuple[int | None, ...], axes: _Axes) -> float | None:
+    return axes.limit_s if marks == (None,) and method.name != ORIGINAL else None
 
 
 def _fits(method: str, model: str) -> bool:

@@ -60,6 +60,10 @@ def _several(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+def _audits(value: Any) -> list[Choice]:
+    return choices(value) if value else []
+
+
 Choices = Annotated[list[Choice], BeforeValidator(choices)]
 
 
@@ -75,13 +79,15 @@ class Block(Frozen):
     """Settings of the models, by a name in models/presets.yaml."""
     training: dict[str, Any] = {}
     """What differs from the preset's training settings."""
+    audits: Annotated[list[Choice], BeforeValidator(_audits)] = []
+    """What each of the methods, original and retrained models included, is audited by."""
     limit_s: Annotated[float, Field(gt=0)] | None = None
     """Seconds that a request of a chain may take; None for no limit."""
     batch: Annotated[int, Field(ge=1)] | None = None
     """Wishes that are served as one request, in place of what the scenarios say."""
 
 
-PARTS = ("datasets", "models", "scenarios", "methods")
+PARTS = ("datasets", "models", "scenarios", "methods", "audits")
 BLOCK_KEYS = tuple(Block.model_fields)
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
+from erase_ray.experiment import lineage
 from erase_ray.experiment.cell import Cell, data_key, title
 from erase_ray.experiment.cost import NO_GPU, CostModel, Estimate
 from erase_ray.experiment.prices import Machine
-from erase_ray.experiment.results import BASE, ORIGINAL
-from erase_ray.methods import METHODS
+from erase_ray.experiment.results import BASE
 
 DATA = "data"
 
@@ -43,7 +43,8 @@ class Node:
 
     Args:
         key: Of the cell, or of the prepared dataset.
-        kind: ``data``, or the method of the cell (``base``, ``original``, ``scif``, ...).
+        kind: ``data``, or the method of the cell (``base``, ``original``, ``scif``, ...),
+            ``shadow`` for one of a shadow model, the name of the audit for an audit.
         label: For people.
         payload: What :func:`erase_ray.experiment.run.run_node` takes; plain JSON values.
         parents: Keys of the nodes whose results it reads.
@@ -172,7 +173,7 @@ def build(cells: Iterable[Cell], store: Shelf | None = None, machine: Machine = 
     builder = _Builder(store, CostModel(machine))
     for cell in cells:
         builder.add(cell)
-    levels = (builder.data, builder.bases, builder.cells)
+    levels = (builder.data, builder.bases, builder.helpers, builder.cells, builder.audits())
     return Plan(node for level in levels for node in level.values())
 
 
@@ -183,7 +184,10 @@ class _Builder:
         self.costs = costs
         self.data: dict[str, Node] = {}
         self.bases: dict[str, Node] = {}
+        self.helpers: dict[str, Node] = {}
+        """What audits need and the grid does not ask for."""
         self.cells: dict[str, Node] = {}
+        self._audits: dict[str, Cell] = {}
         self._asked: set[tuple[str, int, int]] = set()
         self._data_keys: dict[int, tuple[Any, str]] = {}
         self._base_keys: dict[tuple[int, ...], tuple[Cell, str]] = {}
@@ -191,13 +195,33 @@ class _Builder:
     def add(self, cell: Cell) -> None:
         """Add a cell, its data and, where it needs one, its base."""
         key = cell.key
-        if key in self.cells:
-            return
-        parents = (self._data(cell),)
-        self._ask(parents[0], cell)
-        if _needs_base(cell):
-            parents = (self._base(cell, parents), *parents)
-        self.cells[key] = self._node(cell, key, parents, requested=True)
+        if cell.audit is not None:
+            self._audits[key] = cell
+        elif key not in self.cells:
+            self.cells[key] = self._node(cell, key, self._origins(cell), requested=True)
+
+    def audits(self) -> dict[str, Node]:
+        """The audits, once all other cells were added; what they need and is not there is added."""
+        found = {}
+        for key, cell in self._audits.items():
+            origins = (self._data(cell), *(self._helper(each) for each in lineage.parents(cell)))
+            self._ask(origins[0], cell)
+            found[key] = self._node(cell, key, origins, requested=True)
+        return found
+
+    def _origins(self, cell: Cell) -> tuple[str, ...]:
+        data = (self._data(cell),)
+        self._ask(data[0], cell)
+        return (self._base(cell, data), *data) if lineage.parents(cell) else data
+
+    def _helper(self, cell: Cell) -> str:
+        """Key of a cell that an audit reads."""
+        if cell.method.name == BASE:
+            return self._base(cell, (self._data(cell),))
+        key = cell.key
+        if key not in self.cells and key not in self.helpers:
+            self.helpers[key] = self._node(cell, key, self._origins(cell), requested=False)
+        return key
 
     def _data(self, cell: Cell) -> str:
         part = cell.dataset
@@ -227,7 +251,8 @@ class _Builder:
 
     def _base(self, cell: Cell, parents: tuple[str, ...]) -> str:
         parts = (cell.dataset, cell.model, cell.training, cell.scenario)
-        group = (*map(id, parts), cell.seed)
+        shadow = (cell.shadow.index, cell.shadow.count) if cell.shadow else ()
+        group = (*map(id, parts), cell.seed, *shadow)
         if group not in self._base_keys:
             base = cell.base
             key = base.key
@@ -239,7 +264,7 @@ class _Builder:
     def _node(self, cell: Cell, key: str, parents: tuple[str, ...], *, requested: bool) -> Node:
         return Node(
             key=key,
-            kind=cell.method.name,
+            kind=cell.kind,
             label=cell.label,
             payload={"kind": "cell", "cell": cell.model_dump(mode="json")},
             parents=parents,
@@ -247,11 +272,6 @@ class _Builder:
             requested=requested,
             done=key in self.done,
         )
-
-
-def _needs_base(cell: Cell) -> bool:
-    name = cell.method.name
-    return name == ORIGINAL or (name != BASE and METHODS.get(name).needs_base)
 
 
 def _plain(node: Node) -> dict[str, Any]:

@@ -34,6 +34,7 @@ def _facts(setting: Setting) -> dict[str, Any]:
         "method": cell.method.name,
         "seed": cell.seed,
         "mark": cell.mark,
+        "kind": cell.kind,
         "device": setting.device.type,
     }
 
@@ -42,6 +43,8 @@ def record(
     setting: Setting,
     measurements: Measurements | None = None,
     *,
+    results: pd.DataFrame | None = None,
+    observed: pd.DataFrame | None = None,
     requests: pd.DataFrame | None = None,
     costs: pd.DataFrame | None = None,
     log: list[dict[str, Any]] | None = None,
@@ -53,13 +56,16 @@ def record(
     Args:
         setting: What the cell worked on.
         measurements: What was measured; None for cells that measure nothing.
+        results: What was found where nothing was measured.
+        observed: What a shadow model says of examples.
         requests: One request a row, if any were served.
         costs: Seconds, if there are any to tell.
         log: Events in order.
         weights: Name of the stored weights by mark.
         facts: What the manifest says besides what it says of every cell.
     """
-    results, ranked = pd.DataFrame(columns=list(RESULTS)), pd.DataFrame(columns=list(RANKED))
+    ranked = pd.DataFrame(columns=list(RANKED))
+    results = pd.DataFrame(columns=list(RESULTS)) if results is None else results
     known = _facts(setting) | (facts or {})
     if measurements:
         results, ranked = measurements.frames()
@@ -72,6 +78,7 @@ def record(
         costs=pd.DataFrame(columns=list(RESULTS)) if costs is None else costs,
         requests=requests,
         ranked=ranked,
+        observed=pd.DataFrame() if observed is None else observed,
         log=log or [],
         weights=weights,
         facts=known | {"outcomes": requests["status"].value_counts().sort_index().to_dict()},

@@ -44,8 +44,15 @@ REQUESTS = (
 RANKED = ("mark", "asks", "query", "user", "row", "items", "relevant")
 """One query a row: the best item ids in order, and those that would have been right."""
 
+OBSERVED = ("mark", "example", "row", "user", "request", "member", "value")
+"""One example a row, of shadow models: the log softmax probability of its true items. ``request``
+is its place in the chain, -1 for the population; ``member`` is True where it was trained on."""
+
 ORIGINAL = "original"
 """The method column of the untouched base model."""
 
 BASE = "base"
 """The method of the cell that trains a base model; it has weights and no results."""
+
+SHADOW = "shadow"
+"""What plans count the cells of shadow models as."""

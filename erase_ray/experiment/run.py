@@ -13,8 +13,15 @@ import torch
 from erase_ray import tiles
 from erase_ray.data.prepared import Prepared
 from erase_ray.experiment import live
+from erase_ray.experiment.audit_cells import run_audit
 from erase_ray.experiment.cell import Cell, Part, chain_key, data_key, make_scenario, title
-from erase_ray.experiment.chain_cells import put_model, run_chain, run_merged, train_model
+from erase_ray.experiment.chain_cells import (
+    observed_record,
+    put_model,
+    run_chain,
+    run_merged,
+    train_model,
+)
 from erase_ray.experiment.chain_journal import Pace
 from erase_ray.experiment.costs import training_costs
 from erase_ray.experiment.lease import Lease, Seen
@@ -184,6 +191,8 @@ def run_cell(
 
 
 def _runner(cell: Cell, pace: Pace, tools: Tools) -> Callable[[Setting, Store], CellRecord]:
+    if cell.audit is not None:
+        return run_audit
     special = {BASE: partial(_run_base, pace=pace, tools=tools), ORIGINAL: _run_original}
     if cell.method.name in special:
         return special[cell.method.name]
@@ -196,8 +205,10 @@ def _run_base(setting: Setting, store: Store, pace: Pace, tools: Tools) -> CellR
     model = setting.fresh_model()
     log = live.Log()
     trained = train_model(setting, model, setting.interactions, log, pace, tools.trainer)
-    weights = {"0": put_model(store, model)}
-    return record(setting, log=log, weights=weights, facts=training_facts(trained))
+    weights, facts = {"0": put_model(store, model)}, training_facts(trained)
+    if setting.cell.shadow is not None:
+        return observed_record(setting, model, None, log, weights, facts)
+    return record(setting, log=log, weights=weights, facts=facts)
 
 
 def _run_original(setting: Setting, store: Store) -> CellRecord:

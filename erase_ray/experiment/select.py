@@ -18,6 +18,7 @@ FIELDS: dict[str, Callable[[Cell], object]] = {
     "seed": lambda cell: cell.seed,
     "task": lambda cell: MODELS.get(cell.model.name).task,
     "mark": lambda cell: cell.mark,
+    "audit": lambda cell: cell.audit.name if cell.audit else "none",
 }
 """What may stand on the left of ``=``. A cell that serves a whole chain has every mark."""
 

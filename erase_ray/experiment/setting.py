@@ -14,6 +14,7 @@ from erase_ray.errors import StoreError
 from erase_ray.experiment.cell import Cell
 from erase_ray.experiment.chain_view import ChainView
 from erase_ray.experiment.journal import Journal
+from erase_ray.experiment.shadow_view import ShadowView
 from erase_ray.experiment.store import Store
 from erase_ray.methods import Method
 from erase_ray.models import Model, Shape
@@ -49,7 +50,12 @@ class Setting:
 
     @property
     def interactions(self) -> Interactions:
-        """All that the base model is trained on: the full table, and behind it the fakes."""
+        """All that the base model is trained on: the full table, and behind it the fakes.
+
+        A shadow model has never seen the rows of the requests that are out.
+        """
+        if self.cell.shadow is not None:
+            return self.shadow.seen(self._view.interactions)
         return self._view.interactions if self._is_poisoned else self.data.interactions
 
     @property
@@ -62,8 +68,19 @@ class Setting:
         """The cell's scenario."""
         return self.cell.make_scenario()
 
-    @cached_property
+    @property
     def chain(self) -> Chain:
+        """The requests to serve; for a shadow model those that are in."""
+        return self.full_chain if self.cell.shadow is None else self.shadow.chain
+
+    @cached_property
+    def shadow(self) -> ShadowView:
+        """What a shadow model sees; the cell must be one of a shadow model."""
+        assert self.cell.shadow is not None
+        return ShadowView(self.full_chain, self.cell.shadow, self.cell.seed)
+
+    @cached_property
+    def full_chain(self) -> Chain:
         """The requests of the scenario, from the store; made and stored if they are not there."""
         where = (self.cell.dataset.name, self.cell.data_key, self.cell.chain_key)
         if not self.store.has_chain(*where):
@@ -74,12 +91,17 @@ class Setting:
 
     @cached_property
     def _view(self) -> ChainView:
-        return ChainView(self.data, self.chain)
+        return ChainView(self.data, self.full_chain)
 
     @property
     def _is_poisoned(self) -> bool:
         """Whether training needs the chain; a base model has none unless there are fakes."""
         return self.cell.scenario is not None and self.scenario.poisons
+
+    @property
+    def everything(self) -> Interactions:
+        """The full table, and behind it the fakes, whatever a shadow model has seen of it."""
+        return self._view.interactions
 
     def fresh_model(self) -> Model:
         """A model with tables of the full size; its weights are still to be set."""

@@ -50,6 +50,7 @@ class CellRecord:
         costs: Seconds; the same columns.
         requests: One request a row; columns ``REQUESTS``.
         ranked: One query a row; columns ``RANKED``.
+        observed: One example a row, of shadow models alone; others have no such file.
         log: Events in order, one JSON value each.
         weights: Name of the stored weights by mark; a base cell uses ``"0"``.
         facts: Anything else about the cell that a reader may want without opening a table.
@@ -60,13 +61,17 @@ class CellRecord:
     costs: pd.DataFrame = field(default_factory=_empty)
     requests: pd.DataFrame = field(default_factory=_empty)
     ranked: pd.DataFrame = field(default_factory=_empty)
+    observed: pd.DataFrame = field(default_factory=_empty)
     log: list[dict[str, Any]] = field(default_factory=list)
     weights: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
     def files(self) -> dict[str, bytes]:
         """The stored files by name."""
-        tables = {f"{name}.parquet": to_parquet(name, getattr(self, name)) for name in SCHEMAS}
+        known = {name: getattr(self, name) for name in SCHEMAS}
+        if known["observed"].empty:
+            del known["observed"]
+        tables = {f"{name}.parquet": to_parquet(name, frame) for name, frame in known.items()}
         text = yaml.safe_dump(scrubbed(self.settings), sort_keys=True, allow_unicode=True)
         return {"settings.yaml": text.encode(), "log.jsonl": to_json_lines(self.log)} | tables
 
@@ -234,7 +239,7 @@ class Store:
         return [json.loads(line) for line in lines]
 
     def table(self, key: str, name: str) -> pd.DataFrame:
-        """A table of a cell: ``results``, ``costs``, ``requests`` or ``ranked``.
+        """A table of a cell: ``results``, ``costs``, ``requests``, ``ranked`` or ``observed``.
 
         Raises:
             StoreError: There is no such table, the cell is not committed, or the file has the

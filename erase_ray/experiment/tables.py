@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from erase_ray.errors import StoreError
-from erase_ray.experiment.results import RANKED, REQUESTS, RESULTS
+from erase_ray.experiment.results import OBSERVED, RANKED, REQUESTS, RESULTS
 
 _FLOATS = {
     "fraction",
@@ -31,6 +31,7 @@ _INTEGERS = {
     "num_cleaned",
     "num_gradients",
     "num_hvps",
+    "example",
 }
 _LISTS = {"items", "relevant"}
 
@@ -40,6 +41,8 @@ def _schema(columns: tuple[str, ...]) -> pa.Schema:
 
 
 def _type(column: str) -> pa.DataType:
+    if column == "member":
+        return pa.bool_()
     if column in _FLOATS:
         return pa.float64()
     if column in _INTEGERS:
@@ -52,6 +55,7 @@ SCHEMAS = {
     "costs": _schema(RESULTS),
     "requests": _schema(REQUESTS),
     "ranked": _schema(RANKED),
+    "observed": _schema(OBSERVED),
 }
 """Columns and types of each stored table, by name."""
 

@@ -39,6 +39,8 @@ class Examples(ABC):
 
     draws_negatives: ClassVar[bool] = False
     """True where :meth:`batch` depends on its seed."""
+    has_one_target: ClassVar[bool] = True
+    """False where an example aims at several items at once."""
     rows: Tensor
     users: Tensor
 
@@ -73,6 +75,10 @@ class Examples(ABC):
     def fingerprints(self) -> Tensor:
         """int64, shape ``(N,)``: equal where two examples have the same target and history rows."""
 
+    def targets(self) -> Csr:
+        """The items that each example aims at, on the host; not for the inputs of queries."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what it aims at")
+
     @abstractmethod
     def aims_at(self, items_I: Tensor) -> Tensor:
         """bool, shape ``(N,)``: True where a target is among the items marked True."""
@@ -94,6 +100,12 @@ class Queries:
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    def pick(self, chosen: np.ndarray) -> "Queries":
+        """The queries at the given positions, in that order."""
+        index = torch.from_numpy(chosen.astype(np.int64)).to(self.inputs.rows.device)
+        relevant, masked = self.relevant.pick(chosen), self.masked.pick(chosen)
+        return Queries(self.inputs.take(index), relevant, masked)
 
     @property
     def users(self) -> np.ndarray:

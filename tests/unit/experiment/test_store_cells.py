@@ -129,7 +129,7 @@ def test_a_table_that_does_not_fit_leaves_nothing(local, tmp_path):
 def test_unknown_tables_and_cells_are_named(store):
     with pytest.raises(StoreError, match=rf"^cells/ab/{KEY} is not at .*; it has to be run first$"):
         store.table(KEY, "results")
-    known = "Known: results, costs, requests, ranked"
+    known = "Known: results, costs, requests, ranked, observed"
     with pytest.raises(StoreError, match=f"^no table is called 'result'. {known}$"):
         store.table(KEY, "result")
 

@@ -1,0 +1,7 @@
+"""The verb ``erase-ray compare``."""
+
+from typing import Any
+
+
+def add_commands(commands: Any) -> None:
+    """Add the verb to the sub-commands of a parser."""
