@@ -214,7 +214,9 @@ class CostModel:
         return max(asked, needed if needed > 1 else 0)
 
     def _shards(self, cell: Cell) -> int:
-        return int(cell.method.settings.get("shards", 0)) if self.machine.shard_workers else 0
+        if cell.audit is not None or not self.machine.shard_workers:
+            return 0
+        return int(cell.method.settings.get("shards", 0))
 
     def _training(self, cell: Cell, task: str) -> Work:
         rows, users, items = self._size(cell.dataset)

@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 
 from erase_ray import seeds
+from erase_ray.audits._observe import observe_examples, observe_queries
 from erase_ray.data.interactions import Interactions
 from erase_ray.experiment.measure import Measurements
 from erase_ray.experiment.setting import Setting
@@ -102,8 +103,6 @@ class Observer:
         Raises:
             ScenarioError: The chain has too few requests.
         """
-        from erase_ray.audits._observe import observe_examples, observe_queries
-
         targets = Targets.of(self.setting, self.model)
         population = self._population()
         value_N = observe_examples(self.model, targets.examples)
