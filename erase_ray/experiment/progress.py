@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, TextIO
 
 from erase_ray.errors import StoreError
+from erase_ray.experiment.node_facts import expected, plan_json
 from erase_ray.experiment.plan import Node
 from erase_ray.experiment.plan_text import duration
 from erase_ray.experiment.walk import Facts, Walk, Watcher
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 EVERY_S = 10.0
 """Between two plain lines, and between two writes to the store."""
+ALIVE_S = 60.0
+"""Between two events, if nothing happens."""
 REDRAW_S = 0.5
 PRIOR_S = 20.0
 """The estimates of the plan weigh as much as so many seconds of measurements."""
@@ -160,36 +163,50 @@ class LiveLine(Watcher):
 
 
 class StoredStatus(Watcher):
-    """Writes ``status.json`` and events of a run into the store, about every ten seconds."""
+    """Writes ``status.json`` and events of a run into the store, about every ten seconds.
+
+    While nothing happens, an event ``alive`` is added every minute, so that it can be told for how
+    long there was a driver, however it ended.
+    """
 
     def __init__(
         self, store: RunLog, run: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._store, self._run, self._clock = store, run, clock
         self._writer = f"driver-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
+        self._driver = {"host": socket.gethostname(), "pid": os.getpid(), "started": _now()}
         self._events: list[dict[str, Any]] = []
+        self._running: dict[str, dict[str, Any]] = {}
+        self._since: dict[str, float] = {}
+        self._tries: dict[str, int] = {}
+        self._told = self._clock()
 
     def begin(self, walk: Walk) -> None:
         """Write plan and status."""
         self._walk = walk
-        self._store.put_run(self._run, "plan.json", walk.plan.to_json())
-        self._events.append({"event": "begin", "host": socket.gethostname()})
+        self._store.put_run(self._run, "plan.json", plan_json(walk.plan))
+        self._events.append({"event": "begin", "host": socket.gethostname(), "pid": os.getpid()})
         self._write("running")
+
+    def started(self, node: Node) -> None:
+        """Take note of the time."""
+        self._since[node.key] = self._clock()
+        self._running[node.key] = {"key": node.key, "label": node.label, "started": _now()}
+        self._running[node.key] |= {"tries": self._tries.get(node.key, 0) + 1} | expected(node)
 
     def finished(self, node: Node, facts: Facts) -> None:
         """Keep it for the next write."""
-        self._events.append({"event": "finished", "key": node.key, "label": node.label} | facts)
+        self._add("finished", node, facts)
 
     def failed(self, node: Node, error: str, trace: str) -> None:
         """Write at once, with the traceback."""
-        found = {"event": "failed", "key": node.key, "label": node.label}
-        self._events.append(found | {"error": error, "traceback": trace})
+        self._add("failed", node, {"error": error, "traceback": trace})
         self._write("running")
 
     def again(self, node: Node, kind: str, error: str, trace: str) -> None:
         """Keep it for the next write."""
-        found = {"event": "again", "key": node.key, "label": node.label, "kind": kind}
-        self._events.append(found | {"error": error, "traceback": trace})
+        self._tries[node.key] = self._tries.get(node.key, 0) + 1
+        self._add("again", node, {"kind": kind, "error": error, "traceback": trace})
 
     def tick(self) -> None:
         """Write, if it is time to."""
@@ -203,6 +220,14 @@ class StoredStatus(Watcher):
         self._events.append({"event": "end", "state": state})
         self._write(state)
 
+    def _add(self, event: str, node: Node, facts: Facts) -> None:
+        """Keep an event for the next write, with the seconds that its try took."""
+        self._running.pop(node.key, None)
+        since = self._since.pop(node.key, None)
+        took = {} if since is None else {"seconds": round(self._clock() - since, 3)}
+        about = {"event": event, "time": _now(), "key": node.key, "label": node.label}
+        self._events.append(about | took | facts)
+
     def _write(self, state: str) -> None:
         self._written = self._clock()
         try:
@@ -211,13 +236,18 @@ class StoredStatus(Watcher):
             logger.warning("cannot write the status of run %s: %s", self._run, error)
 
     def _put(self, state: str) -> None:
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        status = {"state": state, "updated": now} | status_of(self._walk)
+        now = _now()
+        status = {"state": state, "updated": now, "driver": self._driver} | status_of(self._walk)
+        # a node that another driver's worker holds is withdrawn without a word
+        running = [self._running[key] for key in self._walk.running if key in self._running]
+        status |= {"running": running}
         self._store.put_run(self._run, "status.json", json.dumps(status, indent=1) + "\n")
+        if not self._events and self._clock() - self._told >= ALIVE_S:
+            self._events.append({"event": "alive"})
         if self._events:
             event = {"time": now, "events": self._events}
             self._store.append_event(self._run, self._writer, event)
-            self._events = []
+            self._events, self._told = [], self._clock()
 
 
 def status_of(walk: Walk) -> dict[str, Any]:
@@ -237,3 +267,7 @@ def status_of(walk: Walk) -> dict[str, Any]:
             for key, cause in walk.blocked.items()
         ],
     }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

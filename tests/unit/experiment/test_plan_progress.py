@@ -1,5 +1,7 @@
 import io
 import json
+import os
+from datetime import datetime
 
 from plan_toys import diamond
 
@@ -120,9 +122,9 @@ def test_status_and_events_about_every_ten_seconds():
     clock.now += 8
     status.tick()
     assert log.status()["done"] == 1
-    assert log.events[-1]["events"] == [
-        {"event": "finished", "key": "data", "label": "label of data", "seconds": 2}
-    ]
+    (event,) = log.events[-1]["events"]
+    assert datetime.fromisoformat(event.pop("time")).tzinfo is not None
+    assert event == {"event": "finished", "key": "data", "label": "label of data", "seconds": 2}
 
 
 def test_a_failure_is_stored_at_once_with_its_traceback():
@@ -130,11 +132,15 @@ def test_a_failure_is_stored_at_once_with_its_traceback():
     walk = begun(StoredStatus(log, "r", clock))
     run_next(walk, clock, 1)
     walk.start(walk.next().key)
+    clock.now += 3
     walk.fail("base", "ValueError: no", "Traceback ...")
-    assert log.events[-1]["events"][-1] == {
+    event = log.events[-1]["events"][-1]
+    del event["time"]
+    assert event == {
         "event": "failed",
         "key": "base",
         "label": "label of base",
+        "seconds": 3.0,
         "error": "ValueError: no",
         "traceback": "Traceback ...",
     }
@@ -167,3 +173,43 @@ def test_a_store_that_is_away_does_not_stop_the_walk(caplog):
     status.end()
     # nothing that happened meanwhile is lost
     assert [event["event"] for event in log.events[-1]["events"]] == ["finished", "end"]
+
+
+def test_what_runs_is_told_with_its_tries():
+    clock, log = Clock(), FakeRunLog()
+    status = StoredStatus(log, "r", clock)
+    walk = begun(status)
+    walk.start(walk.next().key)
+    walk.again("data", "node", "its machine is gone")
+    walk.start(walk.next().key)
+    clock.now += 20
+    status.tick()
+    (running,) = log.status()["running"]
+    assert datetime.fromisoformat(running.pop("started")).tzinfo is not None
+    assert running == {"key": "data", "label": "label of data", "tries": 2}
+    assert log.status()["driver"]["pid"] == os.getpid()
+
+
+def test_a_node_that_was_taken_back_does_not_run():
+    clock, log = Clock(), FakeRunLog()
+    status = StoredStatus(log, "r", clock)
+    walk = begun(status)
+    walk.start(walk.next().key)
+    walk.withdraw("data")
+    clock.now += 20
+    status.tick()
+    assert log.status()["running"] == []
+
+
+def test_a_sign_of_life_a_minute_while_nothing_happens():
+    clock, log = Clock(), FakeRunLog()
+    status = StoredStatus(log, "r", clock)
+    begun(status)
+    for _ in range(12):
+        clock.now += 10
+        status.tick()
+    assert [event["event"] for batch in log.events for event in batch["events"]] == [
+        "begin",
+        "alive",
+        "alive",
+    ]
