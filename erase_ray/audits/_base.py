@@ -48,7 +48,7 @@ class Audit(ABC):
         """Settings of the audit."""
 
     def __init__(self, settings: Any = None) -> None:
-        self.settings = settings or self.Settings()
+        self.settings: Any = settings or self.Settings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ class ObservationAudit(Audit):
     class Settings(Frozen):
         """Settings of the audit."""
 
-        shadows: int = Field(default=8, ge=2, multiple_of=2)
+        shadows: int = Field(default=8, ge=4, multiple_of=2)
         """Shadow models; an even number, as every request is out of half of them."""
 
     @abstractmethod

@@ -36,7 +36,9 @@ def run_audit(setting: Setting, store: Store) -> CellRecord:
     log = live.Log()
     log.append({"event": "audited", "findings": len(rows)})
     results = pd.DataFrame(rows, columns=list(RESULTS))
-    return record(setting, results=results, log=log, weights={})
+    chain = setting.full_chain
+    facts = {"marks": list(chain.marks), "num_requests": len(chain), "chain_hash": chain.hash}
+    return record(setting, results=results, log=log, weights={}, facts=facts)
 
 
 def observed(setting: Setting, store: Store) -> tuple[Observations, str]:

@@ -67,6 +67,11 @@ class PairExamples(Examples):
         """Hash of the row id."""
         return seeds.hash_ids(_TARGET, self.rows)
 
+    def targets(self) -> Csr:
+        """One item each."""
+        assert self.items is not None
+        return Csr(np.arange(len(self) + 1), self.items.cpu().numpy().astype(np.int32))
+
     def aims_at(self, items_I: Tensor) -> Tensor:
         """True where the item is marked."""
         if self.items is None:

@@ -1,6 +1,7 @@
 """Next-basket recommendation: what a user buys together next."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -34,6 +35,7 @@ class BasketExamples(Runs):
         has_targets: False for probes, which ask about the future.
     """
 
+    has_one_target: ClassVar[bool] = False
     item_R: Tensor
     row_R: Tensor
     offset_G: Tensor
@@ -60,6 +62,12 @@ class BasketExamples(Runs):
         if not self.has_targets:
             return history_N
         return history_N + seeds.hash_ids(_TARGET, sums_G[end_N + 1] - sums_G[end_N])
+
+    def targets(self) -> Csr:
+        """The items of the basket that comes next."""
+        item_T, owner_T = self._targets(torch.arange(len(self), device=self.rows.device))
+        lengths = torch.bincount(owner_T, minlength=len(self)).cpu().numpy()
+        return Csr(np.r_[0, np.cumsum(lengths)], item_T.cpu().numpy().astype(np.int32))
 
     def aims_at(self, items_I: Tensor) -> Tensor:
         """True where an item of the target basket is marked."""

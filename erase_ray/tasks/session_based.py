@@ -73,6 +73,12 @@ class WindowExamples(Runs):
         window_N = sums[self.starts + self.lengths] - sums[self.starts]
         return window_N + seeds.hash_ids(_TARGET, self.rows)
 
+    def targets(self) -> Csr:
+        """One item each."""
+        assert self.has_targets
+        item_N = self.item_R[self.starts + self.lengths]
+        return Csr(np.arange(len(self) + 1), item_N.cpu().numpy().astype(np.int32))
+
     def aims_at(self, items_I: Tensor) -> Tensor:
         """True where the target is marked."""
         if not self.has_targets:

@@ -1,17 +1,13 @@
-"""What every dataset, scenario, metric and task must do."""
+"""What every dataset, scenario and task must do."""
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from erase_ray.data.csr import Csr
 from erase_ray.data.interactions import Interactions
 from erase_ray.data.prepared import Prepared
 from erase_ray.data.split import Part
 from erase_ray.datasets import DATASETS
-from erase_ray.metrics import METRICS, Answers
 from erase_ray.scenarios import SCENARIOS, Chain
 from erase_ray.tasks import TASKS, Cut
 from tests.conftest import CPU, planted
@@ -121,19 +117,3 @@ def test_no_query_asks_for_or_shows_what_is_forgotten_or_fake(name, task_name):
     assert np.isin(probes.users, chain.probe).all()
     assert probes.users.max(initial=0) < data.interactions.num_users
     assert left.row.max() < len(data.interactions)
-
-
-@given(st.integers(0, 2**32 - 1))
-def test_metrics_are_shares(seed):
-    rng = np.random.default_rng(seed)
-    ranked = np.stack([rng.permutation(30)[:20] for _ in range(5)]).astype(np.int32)
-    owners, values = rng.integers(0, 5, 12), rng.integers(0, 30, 12)
-    answers = Answers(ranked, Csr.of_pairs(owners, values, 5), rng.random(30) < 0.2)
-    for name in METRICS.names():
-        metric = METRICS.get(name)()
-        assert metric.better in ("up", "down")
-        assert metric.asks in ("test", "probe")
-        values_Q = metric.per_query(answers, 10)
-        assert values_Q.shape == (5,)
-        counted = values_Q[~np.isnan(values_Q)]
-        assert ((counted >= 0) & (counted <= 1)).all()
