@@ -4,7 +4,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -23,9 +23,10 @@ from erase_ray.experiment.chain_cells import (
     train_model,
 )
 from erase_ray.experiment.chain_journal import Pace
-from erase_ray.experiment.costs import training_costs
+from erase_ray.experiment.costs import training_costs, with_usage
 from erase_ray.experiment.lease import Lease, Seen
 from erase_ray.experiment.measure import Measurements
+from erase_ray.experiment.meter import Meter
 from erase_ray.experiment.preparing import Places, find_raw, read_and_prepare
 from erase_ray.experiment.records import record, training_facts
 from erase_ray.experiment.results import BASE, ORIGINAL
@@ -180,12 +181,10 @@ def run_cell(
         return False
     logger.info("%s starts (%s)", cell.label, cell.key[:12])
     place = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    with live.streamed(store.stream(cell.key)):
-        started = time.perf_counter()
+    with live.streamed(store.stream(cell.key)), Meter(place) as meter:
         setting = Setting.load(cell, store, place)
         found = _runner(cell, pace or Pace(), tools)(setting, store)
-        took = {"seconds": time.perf_counter() - started}
-        is_first = store.put_cell(cell.key, replace(found, facts=took | found.facts))
+        is_first = store.put_cell(cell.key, with_usage(found, setting, meter.usage()))
     store.drop_working_files(cell.key)
     return is_first
 
