@@ -1,9 +1,7 @@
 """Rank the whole catalogue for each query, and judge the ranked lists."""
 
-import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 
 import numpy as np
 import torch
@@ -12,7 +10,16 @@ from torch import Tensor
 from erase_ray import pulse, tiles
 from erase_ray.data.csr import Csr
 from erase_ray.errors import TrainingError
-from erase_ray.metrics import Answers, Metric
+from erase_ray.metrics import (
+    Aggregate,
+    Answers,
+    Exposure,
+    Measured,
+    Metric,
+    Population,
+    Tally,
+    exposures,
+)
 from erase_ray.models import Model
 from erase_ray.tasks import Queries
 
@@ -22,29 +29,10 @@ BLOCK_BYTES = 1 << 28
 """Scores of one block of queries; ranking takes about three times that."""
 FEWEST, MOST = 16, 4096
 """Bounds of the queries of a block."""
+TILE = 1 << 16
+"""Answers that are judged at once."""
 MOST_HISTORIES = 256
 """The upper one on the CPU for models that read histories: their layers should fit the cache."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One metric at one cut-off.
-
-    Args:
-        metric: Name of the metric.
-        k: Length of the list that was judged.
-        value: Mean over the queries that count; NaN where none does.
-        unit: Unit of the value.
-        better: ``up`` or ``down``.
-        n: Number of queries that count.
-    """
-
-    metric: str
-    k: int
-    value: float
-    unit: str
-    better: str
-    n: int
 
 
 def rank(model: Model, queries: Queries, k: int, block_size: int = 0) -> np.ndarray:
@@ -66,18 +54,55 @@ def rank(model: Model, queries: Queries, k: int, block_size: int = 0) -> np.ndar
     Raises:
         TrainingError: A score is not a number.
     """
-    block_size = block_size or usual_block(model, queries)
+    return rank_all(model, queries, k, (), block_size)[0]
+
+
+def rank_all(
+    model: Model,
+    queries: Queries,
+    k: int,
+    exposed: Sequence[np.ndarray],
+    block_size: int = 0,
+) -> tuple[np.ndarray, list[Exposure]]:
+    """The lists of :func:`rank`, and where some items stand in the whole ranking of each query.
+
+    Args:
+        model: As for :func:`rank`, like what follows.
+        queries: May be none.
+        k: Length of the lists.
+        exposed: Sets of items, bool, shape ``(I,)`` each.
+        block_size: Queries that are scored at once.
+
+    Returns:
+        The lists, and one exposure a set: see :func:`erase_ray.metrics.exposures`.
+
+    Raises:
+        TrainingError: A score is not a number.
+    """
     ranked_QK = np.full((len(queries), k), -1, np.int32)
-    with _evaluating(model), torch.inference_mode(), model.scoring():
+    found = [np.full((2, len(queries)), np.nan, np.float32) for _ in exposed]
+    size = block_size or usual_block(model, queries)
+    # closed at once after an error too, so that the model is in its mode again
+    with closing(_scored(model, queries, size)) as blocks:
+        for part, scores_BI in blocks:
+            ranked_QK[part] = top(scores_BI, k).cpu().numpy()
+            for exposure_2Q, items_I in zip(found, exposed, strict=True):
+                exposure_2Q[:, part] = exposures(scores_BI, items_I)
+    return ranked_QK, [Exposure(*exposure_2Q) for exposure_2Q in found]
+
+
+def _scored(
+    model: Model, queries: Queries, block_size: int
+) -> Generator[tuple[slice, Tensor], None, None]:
+    """Which queries, and their scores; what must not be ranked has minus infinity."""
+    with evaluating(model), torch.inference_mode(), model.scoring():
         for start in range(0, len(queries), block_size):
             pulse.beat()
             stop = min(start + block_size, len(queries))
             index = torch.arange(start, stop, device=queries.inputs.rows.device)
             scores_BI = model.scores(queries.inputs.inputs(index))
-            _check(scores_BI, model, start)
-            best_BK = top(_masked(scores_BI, queries.masked.take(start, stop)), k)
-            ranked_QK[start:stop] = best_BK.cpu().numpy()
-    return ranked_QK
+            check_scores(scores_BI, model, start)
+            yield slice(start, stop), without_masked(scores_BI, queries.masked.take(start, stop))
 
 
 def usual_block(model: Model, queries: Queries) -> int:
@@ -137,7 +162,8 @@ def _in_order(scores_BI: Tensor, item_BK: Tensor) -> Tensor:
     return item_BK.gather(1, order_BK).masked_fill(value_BK == NOTHING, -1)
 
 
-def _masked(scores_BI: Tensor, masked: Csr) -> Tensor:
+def without_masked(scores_BI: Tensor, masked: Csr) -> Tensor:
+    """The scores, with minus infinity for what must not be ranked, on the same device."""
     if not len(masked.values):
         return scores_BI
     place_M = torch.from_numpy(masked.owners * scores_BI.shape[1] + masked.values)
@@ -146,7 +172,12 @@ def _masked(scores_BI: Tensor, masked: Csr) -> Tensor:
     return filled.view_as(scores_BI)
 
 
-def _check(scores_BI: Tensor, model: Model, start: int) -> None:
+def check_scores(scores_BI: Tensor, model: Model, start: int) -> None:
+    """Refuse scores that are not numbers, of the queries from number ``start`` on.
+
+    Raises:
+        TrainingError: A score is not a number.
+    """
     if not scores_BI.sum().isnan():
         return
     is_nan_B = scores_BI.isnan().any(1)
@@ -159,7 +190,8 @@ def _check(scores_BI: Tensor, model: Model, start: int) -> None:
 
 
 @contextmanager
-def _evaluating(model: Model) -> Iterator[None]:
+def evaluating(model: Model) -> Iterator[None]:
+    """Inside, ``model`` is in evaluation mode; afterwards it is in the mode it was in."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -169,8 +201,13 @@ def _evaluating(model: Model) -> Iterator[None]:
             module.training = training
 
 
-def measure(answers: Answers, metrics: Sequence[Metric], ks: Sequence[int]) -> list[Measured]:
-    """Each metric at each cut-off: the mean over the queries that count.
+def measure(
+    answers: Answers,
+    metrics: Sequence[Metric | Aggregate],
+    ks: Sequence[int],
+    population: Population | None = None,
+) -> list[Measured]:
+    """Each metric at each cut-off: the mean over the queries that count, or an aggregate.
 
     Sums are exact before they are rounded, so the order of the queries has no influence.
 
@@ -178,12 +215,12 @@ def measure(answers: Answers, metrics: Sequence[Metric], ks: Sequence[int]) -> l
         answers: Lists at least as long as the largest cut-off.
         metrics: Judged in this order.
         ks: Cut-offs.
+        population: What groups are made from; None reports none.
+
+    Raises:
+        EraseError: A metric is infinite, or not one number for each query.
     """
-    assert max(ks, default=0) <= answers.ranked_QK.shape[1]
-    return [_measured(metric, k, metric.per_query(answers, k)) for metric in metrics for k in ks]
-
-
-def _measured(metric: Metric, k: int, values_Q: np.ndarray) -> Measured:
-    counted = values_Q[~np.isnan(values_Q)]
-    value = math.fsum(counted) / len(counted) if len(counted) else math.nan
-    return Measured(metric.name, k, value, metric.unit, metric.better, len(counted))
+    tally = Tally(metrics, ks, population)
+    for start in range(0, len(answers), TILE):
+        tally.add(answers.take(start, start + TILE))
+    return tally.measured()

@@ -1,14 +1,12 @@
 """The verbs of ``erase-ray store``."""
 
 import argparse
-import json
-import sys
-import time
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from erase_ray.cli._text import show, size_text
+from erase_ray.cli._sample import add_sample, share_of
+from erase_ray.cli._tell import answer, damage, progress
+from erase_ray.cli._text import size_text
 from erase_ray.errors import SettingsError
 from erase_ray.experiment._open import open_blobs
 from erase_ray.experiment.upkeep.du import usage
@@ -16,9 +14,6 @@ from erase_ray.experiment.upkeep.gc import HOUR_S, gc
 from erase_ray.experiment.upkeep.sync import FACTS, sync
 from erase_ray.experiment.upkeep.verify import verify
 from erase_ray.report.data_text import table
-
-TELL_S = 2.0
-"""Seconds from one line of progress to the next."""
 
 
 def add_commands(commands: Any) -> None:
@@ -34,10 +29,7 @@ def add_commands(commands: Any) -> None:
 def _add_verify(verbs: Any) -> None:
     verb = _verb(verbs, "verify", "compare all files with the checksums of manifests and names")
     verb.add_argument("uri", metavar="URI", help="folder or address of the store")
-    verb.add_argument(
-        "--sample", type=float, default=1.0, metavar="SHARE", help="read this part of it, 0 to 1"
-    )
-    verb.add_argument("--seed", type=int, default=0, help="draws the sample")
+    add_sample(verb)
     verb.set_defaults(run=_verify)
 
 
@@ -91,30 +83,26 @@ def _verb(verbs: Any, name: str, help: str, more: str = "") -> argparse.Argument
 
 
 def _verify(args: argparse.Namespace) -> int:
-    if not 0 < args.sample <= 1:
-        raise SettingsError(f"--sample takes a share above 0 and up to 1, got {args.sample:g}")
-    verdict = verify(open_blobs(args.uri, read_only=True), args.sample, args.seed, _progress())
-    lines = [f"{f.name}\n  {f.problem}\n  -> {f.remedy}" for f in verdict.findings]
-    read = f"{verdict.num_files} files, {size_text(verdict.num_bytes)} read"
-    lines.append(f"{read}: {len(lines) or 'nothing'} damaged")
-    _answer(args, asdict(verdict), lines)
+    blobs = open_blobs(args.uri, read_only=True)
+    verdict = verify(blobs, share_of(args), args.seed, progress())
+    answer(args, asdict(verdict), damage(verdict))
     return 1 if verdict.findings else 0
 
 
 def _gc(args: argparse.Namespace) -> int:
     if not args.grace >= 0:
         raise SettingsError(f"--grace takes hours from 0 on, got {args.grace:g}")
-    swept = gc(open_blobs(args.uri), args.grace * HOUR_S, args.dry_run, _progress())
+    swept = gc(open_blobs(args.uri), args.grace * HOUR_S, args.dry_run, progress())
     found = {n: {"files": swept.files[n], "bytes": swept.size[n]} for n in sorted(swept.files)}
     rows = [[name, str(one["files"]), size_text(one["bytes"])] for name, one in found.items()]
     lines = table(rows, ("kind", "files", "size"), left=("kind",)) if rows else []
     ending = "nothing was changed (--dry-run)" if args.dry_run else "done"
-    _answer(args, {"dry_run": args.dry_run, "swept": found}, [*lines, ending])
+    answer(args, {"dry_run": args.dry_run, "swept": found}, [*lines, ending])
     return 0
 
 
 def _du(args: argparse.Namespace) -> int:
-    found = usage(open_blobs(args.uri, read_only=True), _progress())
+    found = usage(open_blobs(args.uri, read_only=True), progress())
     lines: list[str] = []
     for title, used in found.items():
         rows = [
@@ -125,7 +113,7 @@ def _du(args: argparse.Namespace) -> int:
         lines += [*table(rows, (title, "files", "size"), left=(title,)), ""]
     kinds = found["kind"]
     lines.append(f"{kinds.files.total()} files, {size_text(kinds.size.total())}")
-    _answer(args, {title: used.as_dict() for title, used in found.items()}, lines)
+    answer(args, {title: used.as_dict() for title, used in found.items()}, lines)
     return 0
 
 
@@ -133,26 +121,10 @@ def _sync(args: argparse.Namespace) -> int:
     source, target = open_blobs(args.source, read_only=True), open_blobs(args.target)
     if source.address == target.address:
         raise SettingsError(f"source and target are the same store, {source.address}")
-    copied = sync(source, target, args.only, not args.no_runs, _progress())
+    copied = sync(source, target, args.only, not args.no_runs, progress())
     text = (
         f"copied {copied.folders} cells and datasets, {copied.weights} weights and {copied.runs} "
         f"files of runs, {size_text(copied.size)}; {copied.there} folders were there"
     )
-    _answer(args, asdict(copied), [text])
+    answer(args, asdict(copied), [text])
     return 0
-
-
-def _answer(args: argparse.Namespace, value: Any, lines: list[str]) -> None:
-    show([json.dumps(value, indent=1)] if args.json else lines)
-
-
-def _progress() -> Callable[[str, int, int], None]:
-    last = time.monotonic()
-
-    def tell(what: str, done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last > TELL_S:
-            last = time.monotonic()
-            print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)
-
-    return tell

@@ -1,21 +1,19 @@
 """Ask a model everything that is measured at a mark, and turn the answers into rows."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from erase_ray.evaluation import measure, rank
+from erase_ray.evaluation import measure, rank_all
+from erase_ray.experiment.answers import KS, metrics, population_of
+from erase_ray.experiment.cell import Cell
 from erase_ray.experiment.results import RANKED, RESULTS
 from erase_ray.experiment.setting import Setting, queries_hash
-from erase_ray.metrics import METRICS, Answers, Metric
+from erase_ray.metrics import Aggregate, Answers, Measured, Metric, Population
 from erase_ray.models import Model
-from erase_ray.tasks import Queries
-
-KS = (10, 20)
-"""Cut-offs of every metric, as in the benchmark."""
 
 
 @dataclass(eq=False)
@@ -37,57 +35,69 @@ class Measurements:
 
     def take(self, *marks: int) -> None:
         """Measure the model as it is now, and write it down for each of ``marks``."""
-        lists = {asks: rank(self.model, q, max(KS)) for asks, q in self.questions.items()}
-        for mark in marks:
-            for asks, queries in self.questions.items():
-                chosen = self._chosen(asks, queries, mark)
-                self._write(mark, asks, _pick(queries, chosen), lists[asks][chosen])
+        # nothing that a mark changes plays a part in the test queries
+        tested = self._asked("test", [self.setting.chain.items])[0]
+        found = measure(tested, self._metrics["test"], KS, self._population)
+        for mark, probed in zip(marks, self._probed(marks), strict=True):
+            self._keep(mark, "test", tested)
+            self._write(mark, self.test_hash, found)
+            self._keep(mark, "probe", probed)
+            if self.setting.chain.items.any():
+                self._write(mark, self.probe_hash, measure(probed, self._metrics["probe"], KS))
 
     def frames(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The results and the ranked lists so far."""
         ranked = pd.concat(self.ranked) if self.ranked else pd.DataFrame(columns=list(RANKED))
         return pd.DataFrame(self.results, columns=list(RESULTS)), ranked
 
-    def _chosen(self, asks: str, queries: Queries, mark: int) -> np.ndarray:
-        """Positions of the queries that count at ``mark``: all tests, the people probed so far."""
-        if asks == "test":
-            return np.arange(len(queries))
-        return np.flatnonzero(np.isin(queries.users, self.setting.chain.probed_at(mark)))
+    @cached_property
+    def _metrics(self) -> dict[str, list[Metric | Aggregate]]:
+        return {asks: metrics(asks) for asks in self.questions}
 
-    def _write(self, mark: int, asks: str, queries: "Asked", ranked_QK: np.ndarray) -> None:
-        if len(ranked_QK):
-            self.ranked.append(_ranked_frame(mark, asks, queries, ranked_QK))
-        items_I = self.setting.chain.items_at(mark)
-        if asks == "probe" and not self.setting.chain.items.any():
-            return
-        answers = Answers(ranked_QK, queries.relevant, items_I)
-        test_hash = self.test_hash if asks == "test" else self.probe_hash
-        for found in measure(answers, metrics(asks), KS):
-            self.results.append(
-                identity(self.setting, mark)
-                | {
-                    "metric": found.metric,
-                    "k": found.k,
-                    "value": found.value,
-                    "unit": found.unit,
-                    "better": found.better,
-                    "n": found.n,
-                    "test_hash": test_hash,
-                }
-            )
+    @cached_property
+    def _population(self) -> Population:
+        setting = self.setting
+        return population_of(setting.cleaned, setting.split, setting.chain)
 
+    def _probed(self, marks: tuple[int, ...]) -> list[Answers]:
+        """The answers to the people who are probed at each mark."""
+        chain, users_Q = self.setting.chain, self.questions["probe"].users
+        items = [chain.items_at(mark) for mark in marks]
+        distinct = {items_I.tobytes(): items_I for items_I in items}
+        answers = dict(zip(distinct, self._asked("probe", list(distinct.values())), strict=True))
+        chosen = [np.flatnonzero(np.isin(users_Q, chain.probed_at(mark))) for mark in marks]
+        pairs = zip(items, chosen, strict=True)
+        return [answers[items_I.tobytes()].pick(positions) for items_I, positions in pairs]
 
-def metrics(asks: str) -> list[Metric]:
-    """All known metrics that judge answers to ``asks`` (``test`` or ``probe``), by name."""
-    known = [METRICS.get(name) for name in METRICS.names()]
-    return [kind() for kind in known if kind.asks == asks]
+    def _asked(self, asks: str, items: list[np.ndarray]) -> list[Answers]:
+        """The answers to all queries of a kind, once for each set of items that are exposed."""
+        queries = self.questions[asks]
+        exposed = items if asks == "probe" else []
+        ranked_QK, exposures = rank_all(self.model, queries, max(KS), exposed)
+        rows_Q = queries.inputs.rows.cpu().numpy()
+        return [
+            Answers(ranked_QK, queries.relevant, items_I, exposure, queries.users, rows_Q)
+            for items_I, exposure in zip(items, exposures or [None], strict=True)
+        ]
+
+    def _keep(self, mark: int, asks: str, answers: Answers) -> None:
+        if len(answers):
+            self.ranked.append(_ranked_frame(mark, asks, answers))
+
+    def _write(self, mark: int, test_hash: str, found: list[Measured]) -> None:
+        self.results += result_rows(identity(self.setting, mark), test_hash, found)
 
 
 def identity(setting: Setting, mark: int) -> dict[str, Any]:
     """The columns of a result row that say what was measured."""
-    cell, scenario = setting.cell, setting.scenario
+    return identity_of(setting.cell, setting.data.task, mark)
+
+
+def identity_of(cell: Cell, task: str, mark: int) -> dict[str, Any]:
+    """The same of a cell with a scenario, whose data serve ``task``."""
+    scenario = cell.make_scenario()
     return {
-        "task": setting.data.task,
+        "task": task,
         "dataset": cell.dataset.name,
         "model": cell.model.name,
         "method": cell.method.name,
@@ -100,28 +110,23 @@ def identity(setting: Setting, mark: int) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """The part of some queries that is stored with the answers."""
-
-    rows: np.ndarray
-    users: np.ndarray
-    relevant: Any
+def result_rows(
+    identity: dict[str, Any], test_hash: str, found: list[Measured]
+) -> list[dict[str, Any]]:
+    """What was measured at a mark as rows of ``results.parquet``."""
+    return [identity | vars(one) | {"test_hash": test_hash} for one in found]
 
 
-def _pick(queries: Queries, chosen: np.ndarray) -> Asked:
-    rows = queries.inputs.rows.cpu().numpy()[chosen]
-    return Asked(rows, queries.users[chosen], queries.relevant.pick(chosen))
-
-
-def _ranked_frame(mark: int, asks: str, asked: Asked, ranked_QK: np.ndarray) -> pd.DataFrame:
-    columns: dict[str, Iterable[Any]] = {
-        "mark": np.full(len(ranked_QK), mark),
-        "asks": [asks] * len(ranked_QK),
-        "query": np.arange(len(ranked_QK)),
-        "user": asked.users,
-        "row": asked.rows,
-        "items": list(ranked_QK),
-        "relevant": np.split(asked.relevant.values, asked.relevant.offsets[1:-1]),
+def _ranked_frame(mark: int, asks: str, answers: Answers) -> pd.DataFrame:
+    columns = {
+        "mark": np.full(len(answers), mark),
+        "asks": [asks] * len(answers),
+        "query": np.arange(len(answers)),
+        "user": answers.users_Q,
+        "row": answers.rows_Q,
+        "items": list(answers.ranked_QK),
+        "relevant": np.split(answers.relevant.values, answers.relevant.offsets[1:-1]),
+        "exposed_rank": answers.known_exposure.rank_Q,
+        "exposed_mass": answers.known_exposure.mass_Q,
     }
-    return pd.DataFrame({name: list(columns[name]) for name in RANKED})
+    return pd.DataFrame({name: columns[name] for name in RANKED})

@@ -41,8 +41,20 @@ REQUESTS = (
 )
 """One request a row; ``mark`` is the first mark whose measurement includes it, ``details`` JSON."""
 
-RANKED = ("mark", "asks", "query", "user", "row", "items", "relevant")
-"""One query a row: the best item ids in order, and those that would have been right."""
+RANKED = (
+    "mark",
+    "asks",
+    "query",
+    "user",
+    "row",
+    "items",
+    "relevant",
+    "exposed_rank",
+    "exposed_mass",
+)
+"""One query a row: the best item ids in order, and those that would have been right. For probes
+also where the items stand whose exposure is measured: their mean rank in the whole ranking, and
+their softmax probability together; NaN for test queries."""
 
 OBSERVED = ("mark", "example", "row", "user", "request", "member", "value")
 """One example a row, of shadow models: the log softmax probability of its true items. ``request``

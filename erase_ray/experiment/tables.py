@@ -33,7 +33,11 @@ _INTEGERS = {
     "num_hvps",
     "example",
 }
-_LISTS = {"items", "relevant"}
+_TYPES = (
+    dict.fromkeys(("items", "relevant"), pa.list_(pa.int32()))
+    | dict.fromkeys(("exposed_rank", "exposed_mass"), pa.float32())
+    | {"member": pa.bool_()}
+)
 
 
 def _schema(columns: tuple[str, ...]) -> pa.Schema:
@@ -41,13 +45,11 @@ def _schema(columns: tuple[str, ...]) -> pa.Schema:
 
 
 def _type(column: str) -> pa.DataType:
-    if column == "member":
-        return pa.bool_()
     if column in _FLOATS:
         return pa.float64()
     if column in _INTEGERS:
         return pa.int64()
-    return pa.list_(pa.int32()) if column in _LISTS else pa.string()
+    return _TYPES.get(column, pa.string())
 
 
 SCHEMAS = {

@@ -1,5 +1,7 @@
 """Whether anything right was found."""
 
+from typing import ClassVar
+
 import numpy as np
 
 from erase_ray.metrics._base import METRICS, Answers, Metric
@@ -12,7 +14,9 @@ class Hit(Metric):
     Paper: none; the textbook definition (next-basket papers call its mean PHR).
     """
 
+    grouped: ClassVar[bool] = True
+
     def per_query(self, answers: Answers, k: int) -> np.ndarray:
         """0 or 1; NaN where nothing is relevant."""
-        found = answers.hits(k).any(axis=1)
-        return np.where(answers.relevant.lengths > 0, found, np.nan)
+        found_Q = answers.num_hits(k) > 0
+        return np.where(answers.relevant.lengths > 0, found_Q, np.nan)

@@ -1,5 +1,7 @@
 """How far up the first right item stands."""
 
+from typing import ClassVar
+
 import numpy as np
 
 from erase_ray.metrics._base import METRICS, Answers, Metric
@@ -12,8 +14,10 @@ class Mrr(Metric):
     Paper: none; the textbook definition.
     """
 
+    grouped: ClassVar[bool] = True
+
     def per_query(self, answers: Answers, k: int) -> np.ndarray:
         """From 0 to 1; NaN where nothing is relevant."""
-        hits_QK = answers.hits(k)
-        reciprocal = hits_QK.any(axis=1) / (hits_QK.argmax(axis=1) + 1)
-        return np.where(answers.relevant.lengths > 0, reciprocal, np.nan)
+        first_Q = answers.first_hit
+        reciprocal_Q = (first_Q <= k) / first_Q
+        return np.where(answers.relevant.lengths > 0, reciprocal_Q, np.nan)

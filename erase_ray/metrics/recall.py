@@ -1,5 +1,7 @@
 """How much of what is right was found."""
 
+from typing import ClassVar
+
 import numpy as np
 
 from erase_ray.metrics._base import METRICS, Answers, Metric
@@ -12,8 +14,10 @@ class Recall(Metric):
     Paper: none; the textbook definition.
     """
 
+    grouped: ClassVar[bool] = True
+
     def per_query(self, answers: Answers, k: int) -> np.ndarray:
         """Hits over the number of relevant items; NaN where nothing is relevant."""
         num_relevant = answers.relevant.lengths
         known = np.where(num_relevant > 0, num_relevant, np.nan)
-        return answers.hits(k).sum(axis=1) / known
+        return answers.num_hits(k) / known

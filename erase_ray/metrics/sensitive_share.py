@@ -11,7 +11,8 @@ from erase_ray.metrics._base import METRICS, Answers, Metric
 class SensitiveShare(Metric):
     """1 where a sensitive item is among the first k that a requester is shown, else 0.
 
-    The value to reach is the retrained model's, not zero.
+    The value to reach is the retrained model's, not zero. In the spam scenario the items are the
+    promoted ones, and this is their hit rate.
     Paper: none; the effectiveness measure of the benchmark.
     """
 
@@ -20,6 +21,4 @@ class SensitiveShare(Metric):
 
     def per_query(self, answers: Answers, k: int) -> np.ndarray:
         """0 or 1 for every query."""
-        ranked_QK = answers.ranked_QK[:, :k]
-        shown_QK = answers.items_I[ranked_QK] & (ranked_QK >= 0)
-        return np.where(shown_QK.any(axis=1), 1.0, 0.0)
+        return (answers.shown(k) > 0).astype(np.float64)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from erase_ray.data.csr import Csr
 from erase_ray.errors import TrainingError
-from erase_ray.evaluation import Measured, measure, rank, top
+from erase_ray.evaluation import Measured, measure, rank, rank_all, top
 from erase_ray.metrics import Answers, Metric
 from erase_ray.models import Model, Shape
 from erase_ray.tasks import Queries
@@ -151,6 +151,35 @@ def test_nan_names_the_model_and_the_query():
         rank(Fixed(scores), queries(5, 3), 1, block_size=2)
 
 
+def test_exposure_is_that_of_the_whole_ranking_without_what_is_masked():
+    model = Fixed(torch.tensor([[0.0, 2.0, 1.0, 3.0], [0.0, 0.0, 0.0, 0.0]]))
+    sets = [np.array(items, bool) for items in ([1, 0, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0])]
+    ranked, exposures = rank_all(model, queries(2, 4, [[3], []]), 2, sets)
+    assert ranked.tolist() == [[1, 2], [0, 1]]
+    # item 0 is third, the masked one behind it; with equal scores the ids are the ranks
+    assert exposures[0].rank_Q.tolist() == [3.5, 2.5]
+    assert exposures[1].rank_Q.tolist() == [1.0, 2.0]
+    total = 1 + math.exp(2) + math.exp(1)
+    assert exposures[0].mass_Q.tolist() == pytest.approx([1 / total, 0.5], rel=1e-6)
+    assert exposures[1].mass_Q.tolist() == pytest.approx([math.exp(2) / total, 0.25], rel=1e-6)
+    assert np.isnan(exposures[2].rank_Q).all()
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_exposure_does_not_depend_on_the_block_size(seed):
+    rng = np.random.default_rng(seed)
+    model = Fixed(torch.from_numpy(rng.normal(size=(7, 11)).astype(np.float32)))
+    masked = [np.flatnonzero(rng.random(11) < 0.3).tolist() for _ in range(7)]
+    items_I = rng.random(11) < 0.5
+    asked = queries(7, 11, masked)
+    expected, exposure = rank_all(model, asked, 5, [items_I])
+    assert rank(model, asked, 5).tolist() == expected.tolist()
+    for block_size in (1, 2, 3):
+        _, (found,) = rank_all(model, asked, 5, [items_I], block_size)
+        np.testing.assert_array_equal(found.rank_Q, exposure[0].rank_Q)
+        np.testing.assert_array_equal(found.mass_Q, exposure[0].mass_Q)
+
+
 class Given(Metric):
     """Answers with the numbers that it is given."""
 
@@ -184,5 +213,6 @@ def test_measure_has_no_value_where_nothing_counts():
 
 def test_the_mean_does_not_depend_on_the_order():
     values = [1e16, 1.0, -1e16, 3.0]
-    means = {measure(ANSWERS, [Given(list(v))], [1])[0].value for v in (values, values[::-1])}
+    four = Answers(np.zeros((4, 2), np.int32), Csr.empty(4), np.zeros(1, bool))
+    means = {measure(four, [Given(list(v))], [1])[0].value for v in (values, values[::-1])}
     assert means == {1.0}

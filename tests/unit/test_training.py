@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -215,7 +217,7 @@ def scripted(monkeypatch, values, **changes):
         name = "told"
 
         def per_query(self, answers, k):
-            return np.array([next(left)])
+            return np.array([next(left)] + [math.nan] * (len(answers) - 1))
 
     monkeypatch.setattr(METRICS, "get", lambda name: Told)
     settings = TrainingSettings(**{"epochs": len(values), "batch_size": 10_000, **changes})

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from erase_ray.cli import store as cli
+from erase_ray.cli import _tell
 from erase_ray.experiment.store import CellRecord, Store
 
 KEY = "ab" * 32
@@ -120,7 +120,7 @@ def test_a_store_that_is_not_there_is_one_line(run, tmp_path):
 def test_progress_goes_to_standard_error_every_few_seconds(capsys, monkeypatch):
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    tell = cli._progress()
+    tell = _tell.progress()
     for done in range(1, 6):
         now[0] += 1.0
         tell("files", done, 9)

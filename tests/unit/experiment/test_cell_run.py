@@ -12,6 +12,7 @@ from erase_ray.experiment.plan import build
 from erase_ray.experiment.results import RESULTS
 from erase_ray.experiment.run import run_cell, run_node
 from erase_ray.experiment.store import Store
+from erase_ray.experiment.upkeep.recheck import recheck
 
 SMOKE = Path(__file__).parents[3] / "jobs/grids/smoke.yaml"
 
@@ -38,8 +39,34 @@ def test_every_mark_and_metric_is_there(finished):
     table = results(finished)
     assert list(table.columns) == list(RESULTS)
     counts = table.groupby("method").size()
-    assert counts.to_dict() == {"original": 40, "retrain": 10, "scif": 40, "seif": 40}
-    assert table["value"].between(0, 1).all()
+    # five metrics of all test queries and of six groups, coverage, and three of exposure, at two
+    # cut-offs each; two of exposure at none
+    every = 2 * (5 * 7 + 1 + 3) + 2
+    marks = {"original": 4, "retrain": 1, "scif": 4, "seif": 4}
+    assert counts.to_dict() == {method: num * every for method, num in marks.items()}
+    shares = table[table["unit"] == "share"]
+    assert shares["value"].dropna().between(0, 1).all()
+    assert table["value"].isna().equals(table["n"] == 0)
+
+
+def test_groups_share_out_the_test_queries(finished):
+    table = results(finished)
+    n = table[table["k"] == 10].groupby("metric")["n"].first()
+    assert n["recall"] == n["recall.requesters"] + n["recall.others"]
+    assert n["recall"] == n["recall.active"] + n["recall.inactive"]
+    # a session asks for one item at a time
+    assert n["recall"] == n["recall.popular"] + n["recall.tail"]
+    assert n[["recall.requesters", "recall.active", "recall.tail", "recall.popular"]].min() > 0
+
+
+def test_what_is_exposed_is_told_of_probes_alone(finished):
+    store, cells = finished
+    ranked = store.table(cells[0].key, "ranked")
+    is_probe = ranked["asks"] == "probe"
+    for name in ("exposed_rank", "exposed_mass"):
+        assert ranked[name].isna().equals(~is_probe)
+    assert ranked.loc[is_probe, "exposed_rank"].gt(1).all()
+    assert ranked.loc[is_probe, "exposed_mass"].between(0, 1, inclusive="neither").all()
 
 
 def test_all_models_answer_the_same_questions(finished):
@@ -91,6 +118,14 @@ def test_stored_metrics_can_be_computed_again(finished):
     ]
     stored = store.table(cell.key, "results").query("mark == 4 and metric == 'recall' and k == 10")
     assert stored["value"].item() == pytest.approx(sum(hits) / len(hits), abs=1e-12)
+
+
+def test_all_stored_results_come_out_again(finished):
+    store, cells = finished
+    found = recheck(store)
+    assert (found.differences, found.unreadable) == ([], {})
+    assert found.num_cells == len(cells)
+    assert set(found.skipped) == {"base"}
 
 
 def test_same_cell_again_gives_the_same_bytes(finished, tmp_path):

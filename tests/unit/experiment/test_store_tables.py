@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from erase_ray.errors import StoreError
-from erase_ray.experiment.results import RANKED, REQUESTS, RESULTS
+from erase_ray.experiment.results import OBSERVED, RANKED, REQUESTS, RESULTS
 from erase_ray.experiment.tables import SCHEMAS, from_parquet, to_parquet
 
 RESULT = {
@@ -69,15 +69,30 @@ def test_ranked_lists_are_int32():
             "row": [-1, 9],
             "items": list(np.array([[3, 1], [2, -1]], np.int32)),
             "relevant": [np.array([4], np.int32), np.array([], np.int32)],
+            "exposed_rank": np.array([np.nan, 7.5], np.float32),
+            "exposed_mass": np.array([np.nan, 0.1], np.float32),
         }
     )
     data = to_parquet("ranked", frame)
-    assert str(pq.read_schema(pa.BufferReader(data)).field("items").type).startswith("list<")
+    schema = pq.read_schema(pa.BufferReader(data))
+    assert str(schema.field("items").type).startswith("list<")
+    assert {str(schema.field(f"exposed_{n}").type) for n in ("rank", "mass")} == {"float"}
     back = from_parquet(data)
     assert tuple(back.columns) == RANKED
     assert back["items"][1].tolist() == [2, -1]
     assert back["items"][0].dtype == np.int32
     assert back["relevant"][1].tolist() == []
+    for name in ("exposed_rank", "exposed_mass"):
+        assert back[name].dtype == np.float32
+        np.testing.assert_array_equal(back[name], frame[name])
+
+
+def test_observations_are_numbers_and_a_flag():
+    row = {"mark": 1, "example": 0, "row": 5, "user": 3, "request": -1, "value": -0.5}
+    back = from_parquet(to_parquet("observed", pd.DataFrame([row | {"member": False}])))
+    assert tuple(back.columns) == OBSERVED
+    assert (back["member"].dtype, back["value"].dtype) == (bool, np.float64)
+    assert all(back[n].dtype == np.int64 for n in ("mark", "example", "row", "user", "request"))
 
 
 @pytest.mark.parametrize("name", list(SCHEMAS))
