@@ -155,9 +155,7 @@ def test_models_are_those_of_the_cells(finished):
     keys = {c.method.name: c.key for c in cells if c.audit and c.audit.name == "seen_models"}
     tables = {name: store.table(key, "results") for name, key in keys.items()}
     values = {name: table.set_index(["mark", "metric"])["value"] for name, table in tables.items()}
-    assert {name: set(table["mark"]) for name, table in tables.items()} == {
-        key: {2, 4} for key in keys
-    }
+    assert all(set(table["mark"]) == {2, 4} for table in tables.values())
     for mark in (2, 4):
         near = {name: found[mark] for name, found in values.items()}
         for name in ("original", "none"):
