@@ -18,6 +18,7 @@ from erase_ray.experiment.progress import LiveLine, StoredStatus, status_of
 from erase_ray.experiment.refining import Refining
 from erase_ray.experiment.store import Store
 from erase_ray.report import summary_table, write_report
+from erase_ray.report.run_files import read_runs
 
 NOTHING_LEFT = "0 cells to run"
 IN_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
@@ -110,7 +111,13 @@ class Job:
         with tempfile.TemporaryDirectory() as folder:
             out = folder if self._remote else os.path.join(self.storage, "report")
             page = write_report(
-                self.store, planned, out, planned=planned, failures=failures, command=command
+                self.store,
+                planned,
+                out,
+                planned=planned,
+                failures=failures,
+                command=command,
+                runs=read_runs(self.store, self.run) if self.run in self.store.runs() else None,
             )
             self.store.put_run(self.run, "report/index.html", Path(page).read_text())
         if self._remote:

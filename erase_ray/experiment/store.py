@@ -195,6 +195,12 @@ class Store:
             )
         return content
 
+    def chain_keys(self, dataset: str, key: str) -> list[str]:
+        """Keys of all complete chains of requests on a prepared dataset, sorted."""
+        names = self._blobs.names(f"{data_folder(dataset, key)}/chains")
+        parts = [name.split("/") for name in names]
+        return sorted(part[4] for part in parts if len(part) == 6 and part[5] == MANIFEST)
+
     def chain_manifest(self, dataset: str, key: str, chain: str) -> dict[str, Any]:
         """Hash, marks and counts of a chain of requests."""
         return read_manifest(self._blobs, chain_folder(dataset, key, chain))

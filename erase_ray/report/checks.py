@@ -3,7 +3,9 @@
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cache
 
+from erase_ray.metrics import METRICS
 from erase_ray.report.panels import Panel
 from erase_ray.report.read import CellInfo, distinct
 
@@ -19,17 +21,17 @@ def warnings(panels: Sequence[Panel]) -> list[str]:
 
 def gaps(cells: Sequence[CellInfo]) -> list[CellInfo]:
     """Cells without numbers: never run, failed, or unreadable."""
-    return [cell for cell in cells if not cell.done]
+    return [c for c in cells if not c.done and (c.is_measured or not c.settings or c.error)]
 
 
 def gap_line(cells: Sequence[CellInfo]) -> str:
     """One line about the cells without numbers; empty if there are none."""
-    missing = gaps(cells)
+    missing, asked = gaps(cells), [c for c in cells if c.is_measured or not c.settings]
     if not missing:
         return ""
     names = ", ".join(cell.label for cell in missing[:_SHOWN])
     more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-    return f"{len(missing)} of {len(cells)} cells missing or failed: {names}{more}"
+    return f"{len(missing)} of {len(asked)} cells missing or failed: {names}{more}"
 
 
 def _hash_warnings(panels: Sequence[Panel]) -> list[str]:
@@ -57,10 +59,16 @@ def _hashes(cell: CellInfo) -> set[tuple[str, str]]:
     if not cell.done:
         return set()
     results = cell.tables["results"]
-    return {
-        ("requesters" if metric == "sensitive_share" else "test rows", test_hash)
-        for metric, test_hash in zip(results["metric"], results["test_hash"], strict=True)
-    }
+    pairs = set(zip(results["metric"].tolist(), results["test_hash"].tolist(), strict=True))
+    return {(_rows(metric), test_hash) for metric, test_hash in pairs}
+
+
+@cache  # looking names up reads what is installed
+def _rows(metric: str) -> str:
+    """Which rows a metric looks at; groups are named behind a dot."""
+    name = metric.partition(".")[0]
+    asks = METRICS.get(name).asks if name in METRICS.names() else "test"
+    return "requesters" if asks == "probe" else "test rows"
 
 
 def _hash_text(group: _Group, by_hash: dict[str, set[str]]) -> str:

@@ -2,17 +2,19 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from markupsafe import Markup
+import pandas as pd
 
 from erase_ray.experiment.results import ORIGINAL
 from erase_ray.report.bars import PHASE_TITLES, PHASES, Bar, BarChart
+from erase_ray.report.blocks import Figure
 from erase_ray.report.lines import X_LABELS, Line, LineChart, Style
 from erase_ray.report.measured import Measured
 from erase_ray.report.numbers import significant
 from erase_ray.report.panels import REFERENCES, RETRAIN, Panel, Series
+from erase_ray.report.picking import pick
 from erase_ray.report.sheets import Entry, Sheet, missing, stat_entry, words
+from erase_ray.report.xy import Curve, CurveChart
 
 NUM_COLOURS = 8
 
@@ -38,17 +40,6 @@ _CHARTS = (
 )
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A chart with its caption, a remark and the numbers behind it."""
-
-    title: str
-    caption: str
-    svg: Markup
-    sheet: Sheet
-    remark: str = ""
-
-
 def styles_of(panels: Sequence[Panel]) -> dict[str, Style]:
     """A look for each series, the same in all panels; colour and shape both tell them apart."""
     names = sorted({s.name for p in panels for s in p.series if s.method not in REFERENCES})
@@ -68,6 +59,45 @@ def figures_of(panel: Panel, styles: dict[str, Style]) -> list[Figure]:
     return [figure for figure in [*drawn, _seconds(measured)] if figure.svg]
 
 
+_CURVES = (
+    (
+        "step_norm",
+        "Size of a step",
+        "How far each request moved the weights (L2 norm); median over seeds",
+        "step",
+    ),
+    (
+        "cumulative_seconds",
+        "Seconds so far",
+        "Seconds of all requests up to each, data and algorithm; median over seeds",
+        "seconds",
+    ),
+)
+
+
+def curves_of(panel: Panel, styles: dict[str, Style], by_request: pd.DataFrame) -> list[Figure]:
+    """What single requests did and cost; charts without any number are left out."""
+    own = pick(by_request, by_request["combination"] == panel.title)
+    drawn = [_over_requests(panel, styles, own, place) for place in range(len(_CURVES))]
+    return [figure for figure in drawn if figure.svg]
+
+
+def _over_requests(panel: Panel, styles: dict[str, Style], own: pd.DataFrame, place: int) -> Figure:
+    column, title, caption, unit = _CURVES[place]
+    curves, rows = [], []
+    for name, points in own.groupby("method", sort=True):
+        xs, ys = points["request"].tolist(), points[column].astype(float).tolist()
+        curves.append(Curve(str(name), styles[str(name)], xs, ys))
+        known = points[column].astype(float).dropna()
+        quantiles = known.quantile([0.0, 0.25, 0.5, 0.75, 1.0]).tolist()
+        entries = [Entry(significant(q), q) if math.isfinite(q) else missing() for q in quantiles]
+        rows.append([words(str(name)), Entry(str(xs[-1]), xs[-1]), *entries])
+    chart = CurveChart(f"{panel.id}-{column}", f"{title}, {panel.title}", unit, curves)
+    head = ["Method", "requests", "least", "25 %", "median", "75 %", "most"]
+    sheet = Sheet(f"{title}, {panel.title}", head, rows)
+    return Figure(title, caption, chart.draw(), sheet, source="by_request")
+
+
 def _over_marks(measured: Measured, styles: dict[str, Style], place: int) -> Figure:
     metric, k, title, caption = _CHARTS[place]
     panel, is_share = measured.panel, metric == "sensitive_share"
@@ -81,7 +111,7 @@ def _over_marks(measured: Measured, styles: dict[str, Style], place: int) -> Fig
     )
     rows = [[words(name), *(stat_entry(stat, is_share) for stat in stats[name])] for name in stats]
     sheet = Sheet(f"{title}, {panel.title}", ["Method", *X_LABELS], rows)
-    return Figure(title, caption, chart.draw(), sheet)
+    return Figure(title, caption, chart.draw(), sheet, source="by_mark")
 
 
 def _seconds(measured: Measured) -> Figure:
@@ -102,6 +132,7 @@ def _seconds(measured: Measured) -> Figure:
         chart.draw(),
         sheet,
         _training_remark(measured),
+        source="costs",
     )
 
 

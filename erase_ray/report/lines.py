@@ -13,6 +13,9 @@ from erase_ray.report.numbers import MISSING, percent, plain, short
 
 X_LABELS = tuple(f"{100 * mark // len(MARKS)} %" for mark in MARKS)
 
+MIN_SEEDS = 3
+"""From so many seeds on, a band shows the interval of the mean; below, lines show the spread."""
+
 _WIDTH, _HEIGHT = 400.0, 262.0
 _TOP, _BOTTOM = 14.0, 44.0
 _LETTER, _LABEL_GAP = 8.0, 16.0
@@ -58,7 +61,10 @@ class LineChart:
         values = [end for line in self.lines for stat in line.stats for end in _ends(stat)]
         if not values:
             return Markup("")
-        ticks = svg.ticks(min(values), max(values))
+        low, high = min(values), max(values)
+        if self.is_share:  # spread may reach beyond what a share can be
+            low, high = min(max(low, 0.0), 1.0), max(min(high, 1.0), 0.0)
+        ticks = svg.ticks(low, high)
         frame = _Frame(ticks, tick_labels(ticks, self.is_share), self._gutter())
         parts = [
             *frame.grid(),
@@ -107,7 +113,8 @@ class _Frame:
 
     def y(self, value: float) -> float:
         low, high = self.ticks[0], self.ticks[-1]
-        return self.bottom - (value - low) / (high - low) * (self.bottom - self.top)
+        inside = min(max(value, low), high)
+        return self.bottom - (inside - low) / (high - low) * (self.bottom - self.top)
 
     def grid(self) -> list[Markup]:
         parts = []
@@ -125,14 +132,14 @@ class _Frame:
 
 def _draw_line(frame: _Frame, line: Line) -> list[Markup]:
     points = [(place, stat) for place, stat in enumerate(line.stats) if _ends(stat)]
-    parts: list[Markup] = []
+    parts: list[Markup] = _band(frame, line)
     for _, run in groupby(enumerate(points), lambda pair: pair[1][0] - pair[0]):
         joined = [(frame.x(place), frame.y(stat.mean)) for _, (place, stat) in run if stat]
         if len(joined) > 1:
             parts.append(svg.path(joined, f"line {line.style.css}", line.style.dash))
     for place, stat in points:
         x = frame.x(place)
-        if stat and stat.sd > 0:
+        if stat and stat.sd > 0 and stat.count < MIN_SEEDS:
             low, high = frame.y(stat.mean - stat.sd), frame.y(stat.mean + stat.sd)
             parts.append(svg.line(x, low, x, high, f"whisker {line.style.css}"))
         if stat:
@@ -140,6 +147,19 @@ def _draw_line(frame: _Frame, line: Line) -> list[Markup]:
             y = frame.y(stat.mean)
             parts.append(svg.marker(line.style.shape, x, y, css, line.style.radius))
     return parts
+
+
+def _band(frame: _Frame, line: Line) -> list[Markup]:
+    """The 95 % t-interval of the mean over seeds, cut at the plot area."""
+    reach = [(p, s.interval()) for p, s in enumerate(line.stats) if s and s.count >= MIN_SEEDS]
+    known = [(place, ends) for place, ends in reach if all(map(math.isfinite, ends))]
+    if len(known) < 2:
+        return []
+    low, high = frame.ticks[0], frame.ticks[-1]
+    upper = [(frame.x(place), frame.y(min(ends[1], high))) for place, ends in known]
+    lower = [(frame.x(place), frame.y(max(ends[0], low))) for place, ends in reversed(known)]
+    points = " ".join(f"{x:.2f},{y:.2f}" for x, y in [*upper, *lower])
+    return [svg.tag("polygon", points=points, class_=f"band {line.style.css}")]
 
 
 def _labels(frame: _Frame, lines: Sequence[Line]) -> list[Markup]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+from scipy import stats
 
 from erase_ray.experiment.results import ORIGINAL
 from erase_ray.report.panels import RETRAIN, Panel, Series
@@ -23,6 +24,14 @@ class Stat:
     mean: float
     sd: float = 0.0
     count: int = 1
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Student's interval of the mean; NaN with one seed."""
+        if self.count < 2:
+            return math.nan, math.nan
+        reach = float(stats.t.ppf((1 + level) / 2, self.count - 1))
+        half = reach * self.sd / math.sqrt(self.count)
+        return self.mean - half, self.mean + half
 
 
 @dataclass(frozen=True)

@@ -37,3 +37,8 @@ def utc(created: str) -> str:
     if len(created) >= 16 and created[10] == "T":
         return f"{created[:10]} {created[11:16]} UTC"
     return created
+
+
+def short_key(key: str) -> str:
+    """The start of a key or hash, which is enough to find it."""
+    return key[:12]

@@ -1,12 +1,15 @@
 """Cells grouped to panels (dataset × model) and, inside, to one series a method."""
 
 import json
+import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from erase_ray.experiment.results import BASE, ORIGINAL
+from erase_ray.experiment.results import ORIGINAL
+from erase_ray.report.choose import task_of
 from erase_ray.report.numbers import TIMES
 from erase_ray.report.read import CellInfo
 
@@ -25,12 +28,14 @@ class Series:
         method: Name of the method.
         variant: The settings in which it differs from its namesakes; empty without any.
         cells: Finished and missing ones.
+        audits: Cells that audit it, finished and missing ones.
     """
 
     name: str
     method: str
     variant: str
     cells: tuple[CellInfo, ...]
+    audits: tuple[CellInfo, ...] = ()
 
     @property
     def seeds(self) -> list[int]:
@@ -56,8 +61,13 @@ class Panel:
 
     @property
     def cells(self) -> list[CellInfo]:
-        """All cells of the panel."""
+        """All cells of the panel but audits."""
         return [cell for series in self.series for cell in series.cells]
+
+    @property
+    def task(self) -> str:
+        """Name of the task; empty if nobody knows it."""
+        return next((task for cell in self.cells if (task := task_of(cell))), "")
 
     @property
     def dataset(self) -> str:
@@ -74,28 +84,58 @@ class Panel:
         """Scenario and category, such as ``sensitive: health``."""
         scenario = self.settings["scenario"]
         name = scenario["name"] if scenario else "no scenario"
+        return f"{name}: {self.category}" if self.category else name
+
+    @property
+    def category(self) -> str:
+        """What is to be forgotten; empty where there is no word for it."""
         found = {cell.facts.get("category") for cell in self.cells if cell.done} - {None, ""}
-        return f"{name}: {', '.join(sorted(map(str, found)))}" if found else name
+        stated = _scenario_settings(self.settings).get("category", "")
+        return ", ".join(sorted(map(str, found))) or str(stated)
+
+    @property
+    def fraction(self) -> float:
+        """How much is to be forgotten, as a share; NaN where no setting says so."""
+        settings = _scenario_settings(self.settings)
+        value = settings.get("fraction", settings.get("ratio"))
+        return math.nan if value is None else float(value)
 
 
 def make_panels(cells: Iterable[CellInfo]) -> list[Panel]:
-    """The panels of all cells whose settings are known, base models aside, sorted by title."""
+    """The panels of all cells of methods whose settings are known, sorted by title.
+
+    Base models and shadow models are in none of them.
+    """
     groups: dict[str, list[CellInfo]] = defaultdict(list)
     for cell in cells:
-        if cell.settings and cell.method != BASE:
+        if cell.is_measured:
             groups[_identity(cell, _PANEL)].append(cell)
     titles = _titles(groups)
     variants = _variants(groups.values())
     ordered = sorted(groups, key=lambda group: (titles[group], group))
+    ids = _ids([titles[group] for group in ordered])
     return [
         Panel(
-            f"p{place}",
+            ids[place],
             titles[group],
             {part: groups[group][0].settings[part] for part in _PANEL},
             _series(groups[group], variants),
         )
-        for place, group in enumerate(ordered, 1)
+        for place, group in enumerate(ordered)
     ]
+
+
+def slug(text: str, most: int = 60) -> str:
+    """``text`` as a name for files and places on a page."""
+    return re.sub(r"[^a-z0-9_.]+", "-", text.lower()).strip("-.")[:most] or "unnamed"
+
+
+def _ids(titles: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    for title in titles:
+        name = slug(title)
+        found.append(name if name not in found else f"{name}-{len(found) + 1}")
+    return found
 
 
 def flat(settings: Any, path: str = "") -> dict[str, Any]:
@@ -128,16 +168,48 @@ def _identity(cell: CellInfo, parts: Sequence[str]) -> str:
 
 
 def _titles(groups: dict[str, list[CellInfo]]) -> dict[str, str]:
-    plain: dict[str, list[str]] = defaultdict(list)
-    for group, cells in groups.items():
-        settings = cells[0].settings
-        plain[f"{settings['dataset']['name']} {TIMES} {settings['model']['name']}"].append(group)
-    titles: dict[str, str] = {}
-    for title, same in plain.items():
-        parts = [{part: groups[group][0].settings[part] for part in _PANEL} for group in same]
-        for group, difference in zip(same, differences(parts), strict=True):
-            titles[group] = f"{title} ({difference})" if difference else title
-    return titles
+    """Dataset × model; with the scenario, then all that differs, where that is not enough."""
+    named = {group: _name(cells[0].settings) for group, cells in groups.items()}
+    for longer in (_with_scenario, _with_differences):
+        counts = Counter(named.values())
+        same: dict[str, list[str]] = defaultdict(list)
+        for group, title in named.items():
+            if counts[title] > 1:
+                same[title].append(group)
+        for title, several in same.items():
+            named |= longer(title, {group: groups[group][0].settings for group in several})
+    return named
+
+
+def _name(settings: dict[str, Any]) -> str:
+    return f"{settings['dataset']['name']} {TIMES} {settings['model']['name']}"
+
+
+def _with_scenario(title: str, several: dict[str, dict[str, Any]]) -> dict[str, str]:
+    texts = {group: _scenario_text(settings) for group, settings in several.items()}
+    if len(set(texts.values())) == 1:
+        return {}
+    return {group: f"{title}, {text}" for group, text in texts.items()}
+
+
+def _with_differences(title: str, several: dict[str, dict[str, Any]]) -> dict[str, str]:
+    parts = [{part: settings[part] for part in _PANEL} for settings in several.values()]
+    texts = zip(several, differences(parts), strict=True)
+    return {group: f"{title} ({text})" if text else title for group, text in texts}
+
+
+def _scenario_text(settings: dict[str, Any]) -> str:
+    """Scenario, category and how much, such as ``sensitive: health 0.0001``."""
+    scenario, known = settings["scenario"], _scenario_settings(settings)
+    if not scenario:
+        return "no scenario"
+    category, share = known.get("category"), known.get("fraction", known.get("ratio"))
+    text = f"{scenario['name']}: {category}" if category else scenario["name"]
+    return text if share is None else f"{text} {share:g}"
+
+
+def _scenario_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    return (settings["scenario"] or {}).get("settings", {})
 
 
 def _variants(groups: Iterable[list[CellInfo]]) -> dict[str, tuple[str, str]]:
@@ -164,7 +236,11 @@ def _series(cells: list[CellInfo], variants: dict[str, tuple[str, str]]) -> tupl
     for cell in cells:
         groups[_identity(cell, ["method"])].append(cell)
     series = [
-        Series(variants[identity][0], same[0].method, variants[identity][1], tuple(same))
+        Series(
+            *(variants[identity][0], same[0].method, variants[identity][1]),
+            tuple(cell for cell in same if not cell.audit),
+            tuple(cell for cell in same if cell.audit),
+        )
         for identity, same in groups.items()
     ]
     return tuple(sorted(series, key=_order))

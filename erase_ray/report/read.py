@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import pandas as pd
 
 from erase_ray.errors import EraseError
 from erase_ray.experiment._address import without_secrets
+from erase_ray.experiment.results import BASE
 
 TABLES = ("results", "costs", "requests")
 _READERS = 8
@@ -42,8 +44,9 @@ class CellInfo:
         key: Of the cell.
         settings: The cell as plain values; empty if nobody knows them.
         manifest: Empty unless the cell is done.
-        tables: By name; empty unless the cell is done.
+        tables: By name; empty unless the cell is done, and for base models and shadow models.
         error: Why a committed cell could not be read.
+        title: What a plan calls it; used where the settings are not known.
     """
 
     key: str
@@ -51,6 +54,7 @@ class CellInfo:
     manifest: dict[str, Any] = field(default_factory=dict)
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     error: str = ""
+    title: str = ""
 
     @property
     def done(self) -> bool:
@@ -68,18 +72,37 @@ class CellInfo:
         return self.settings["method"]["name"] if self.settings else ""
 
     @property
+    def audit(self) -> str:
+        """Name of the audit; empty for cells that are none."""
+        return (self.settings.get("audit") or {}).get("name", "")
+
+    @property
+    def is_measured(self) -> bool:
+        """True for cells that hold numbers of a method: no base model and no shadow model."""
+        return bool(self.settings) and is_measured(self.settings)
+
+    @cached_property
     def label(self) -> str:
         """A short name for people, as cells print it; the start of the key if nothing is known."""
-        if not self.settings:
-            return f"cell {self.key[:12]}"
+        stated = str(self.facts.get("label") or self.title)
+        if not self.settings or (stated and self.audit in stated):
+            return stated or f"cell {self.key[:12]}"
         names = [self.settings[part]["name"] for part in ("dataset", "model", "method")]
-        mark = self.settings["mark"]
-        names[2] += f"@{mark}" if mark else ""
+        mark = self.settings.get("mark")
+        names[2] += (f"@{mark}" if mark else "") + (f"+{self.audit}" if self.audit else "")
         return "/".join([*names, f"s{self.settings['seed']}"])
 
 
+def is_measured(settings: Mapping[str, Any]) -> bool:
+    """True for settings of cells that hold numbers of a method."""
+    return settings["method"]["name"] != BASE and not settings.get("shadow")
+
+
 def read_cells(
-    store: Shelf, keys: Iterable[str], planned: Mapping[str, dict[str, Any]] | None = None
+    store: Shelf,
+    keys: Iterable[str],
+    planned: Mapping[str, dict[str, Any]] | None = None,
+    titles: Mapping[str, str] | None = None,
 ) -> list[CellInfo]:
     """All cells in ``keys``, sorted by label; those that are not in the store are without tables.
 
@@ -87,25 +110,28 @@ def read_cells(
         store: Where finished cells are.
         keys: Of the cells; repeated ones count once.
         planned: Settings by key, to name the cells that are not done.
+        titles: What to call cells that are not done and whose settings are not known.
     """
-    done, known = store.done_cells(), planned or {}
+    done, known, named = store.done_cells(), planned or {}, titles or {}
 
     def read(key: str) -> CellInfo:
         if key not in done:
-            return CellInfo(key, known.get(key, {}))
-        return _read_done(store, key, known.get(key, {}))
+            return CellInfo(key, known.get(key, {}), title=named.get(key, ""))
+        return _read_done(store, key, known.get(key, {}), named.get(key, ""))
 
     with ThreadPoolExecutor(_READERS) as pool:
         found = pool.map(read, sorted(set(keys)))
         return sorted(found, key=lambda cell: (cell.label, cell.key))
 
 
-def _read_done(store: Shelf, key: str, settings: dict[str, Any]) -> CellInfo:
+def _read_done(store: Shelf, key: str, settings: dict[str, Any], title: str) -> CellInfo:
     try:
         manifest, stored = store.manifest(key), store.settings(key)
-        return CellInfo(key, stored, manifest, {name: store.table(key, name) for name in TABLES})
-    except EraseError as error:
-        return CellInfo(key, settings, error=without_secrets(str(error)))
+        names = TABLES if is_measured(stored) else ()
+        return CellInfo(key, stored, manifest, {name: store.table(key, name) for name in names})
+    except (EraseError, KeyError, TypeError, ValueError) as error:
+        reason = without_secrets(f"{error}" if isinstance(error, EraseError) else f"{error!r}")
+        return CellInfo(key, settings, error=reason, title=title)
 
 
 def distinct(cells: Iterable[CellInfo], value: Callable[[CellInfo], Any]) -> list[str]:

@@ -8,7 +8,7 @@ from erase_ray.report.checks import gap_line, warnings
 from erase_ray.report.measured import COLUMNS, Column, Row, Stat, summary_rows
 from erase_ray.report.numbers import MISSING, TIMES, percent, plain, significant
 from erase_ray.report.panels import Panel, make_panels
-from erase_ray.report.read import Shelf, read_cells
+from erase_ray.report.read import CellInfo, Shelf, read_cells
 
 _HEAD = (
     "",
@@ -33,7 +33,11 @@ def summary_table(
         planned: Settings (``Cell.model_dump(mode="json")``) by key, which give cells that are not
             done a line of their own.
     """
-    cells = read_cells(store, keys, planned)
+    return table_of(read_cells(store, keys, planned))
+
+
+def table_of(cells: Sequence[CellInfo]) -> str:
+    """The summary of cells that were read, see :func:`summary_table`."""
     panels = make_panels(cells)
     if not any(cell.done for panel in panels for cell in panel.cells):
         return "\n".join(filter(None, ["no results yet", gap_line(cells)]))

@@ -25,7 +25,7 @@ def job(*arguments) -> subprocess.CompletedProcess:
 def test_dry_run_prints_the_plan_without_ray(tmp_path):
     done = job("--profile", "laptop", "--dry-run", "--storage", str(tmp_path / "runs"))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("27 cells: 0 done, 27 to run\n")
+    assert done.stdout.startswith("45 cells: 0 done, 45 to run\n")
     for word in ("CPU-hours", "$", "critical path", "GB"):
         assert word in done.stdout
     assert done.stderr == ""

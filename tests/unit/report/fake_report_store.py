@@ -1,10 +1,13 @@
 import hashlib
+import json
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from erase_ray.errors import StoreError
 from erase_ray.experiment.results import REQUESTS, RESULTS
+from erase_ray.scenarios._base import Chain, RequestSpec
 
 COMMON = {"scenario": "sensitive", "category": "health", "fraction": 0.05}
 METRICS = {"recall": "up", "ndcg": "up", "sensitive_share": "down"}
@@ -15,6 +18,31 @@ class FakeStore:
 
     def __init__(self) -> None:
         self.cells: dict[str, dict[str, Any]] = {}
+        self.run_files: dict[tuple[str, str], str] = {}
+        self.run_events: dict[str, list[dict[str, Any]]] = {}
+        self.chain: Chain | None = None
+
+    def runs(self) -> list[str]:
+        return sorted({run for run, _ in self.run_files})
+
+    def get_run(self, run: str, name: str) -> str | None:
+        return self.run_files.get((run, name))
+
+    def events(self, run: str) -> list[dict[str, Any]]:
+        return self.run_events.get(run, [])
+
+    def put_status(self, run: str, failed: list[dict[str, str]]) -> None:
+        status = {"state": "failed", "updated": "2026-02-01T10:30:00+00:00", "failed": failed}
+        self.run_files[run, "status.json"] = json.dumps(status)
+
+    def put_plan(self, run: str, labels: dict[str, str], kind: str = "scif") -> None:
+        nodes = [{"key": key, "kind": kind, "label": label} for key, label in labels.items()]
+        self.run_files[run, "plan.json"] = json.dumps({"nodes": nodes})
+
+    def get_chain(self, dataset: str, key: str, chain: str) -> Chain:
+        if self.chain is None:
+            raise StoreError(f"chain {chain[:12]} is not there")
+        return self.chain
 
     def done_cells(self) -> set[str]:
         return {key for key, cell in self.cells.items() if cell["done"]}
@@ -28,6 +56,8 @@ class FakeStore:
     def table(self, key: str, name: str) -> pd.DataFrame:
         if self.cells[key].get("broken"):
             raise StoreError(f"'{name}.parquet' of {key[:12]} has the wrong checksum")
+        if name not in self.cells[key]["tables"]:
+            raise StoreError(f"'{name}.parquet' of {key[:12]} is not there")
         return self.cells[key]["tables"][name]
 
     def planned(self) -> dict[str, dict[str, Any]]:
@@ -122,6 +152,25 @@ def _manifest(key: str, label: str, test_hash: str, num_requests: int) -> dict[s
             "device": "cpu",
         },
     }
+
+
+def answers(shown: list[bool], found: list[bool]) -> pd.DataFrame:
+    """What a model showed at the last mark; item 0 is sensitive, item 9 is what was looked for."""
+    rows = []
+    for asks, first, flags in (("test", 9, found), ("probe", 0, shown)):
+        for user, is_there in enumerate(flags):
+            items = np.array([first if is_there else 5, *range(20, 39)], np.int32)
+            rows.append(
+                {"mark": 4, "asks": asks, "query": user, "user": user, "row": user, "items": items}
+                | {"relevant": np.array([9], np.int32)}
+            )
+    return pd.DataFrame(rows)
+
+
+def toy_chain(num_items: int = 40) -> Chain:
+    """Eight people ask; item 0 is sensitive."""
+    requests = tuple(RequestSpec(n, np.array([n]), np.array([n])) for n in range(8))
+    return Chain(requests, np.arange(8), np.arange(num_items) == 0)
 
 
 def curves(recall: list[float], ndcg: list[float], top10: list[float], top20: list[float]):

@@ -1,0 +1,60 @@
+"""Which family a method and a model belong to; the only place that says so."""
+
+from typing import Literal
+
+Family = Literal["recommender-specific", "graph-specific", "general-purpose", "exact", "reference"]
+
+METHOD_FAMILIES: dict[str, Family] = {
+    # an influence function with collaborative terms, made for recommenders (arXiv 2304.10199)
+    "scif": "recommender-specific",
+    # made for graph neural networks (WWW 2023, KDD 2023, KDD 2024), served to all models here
+    "gif": "graph-specific",
+    "ceu": "graph-specific",
+    "idea": "graph-specific",
+    # entries of the NeurIPS 2023 machine unlearning challenge, made for image classifiers
+    "kookmin": "general-purpose",
+    "fanchuan": "general-purpose",
+    "seif": "general-purpose",
+    "retrain": "exact",
+    "sisa": "exact",
+    "exact": "exact",
+    # points to compare with, which no paper proposes
+    "none": "reference",
+    "finetune": "reference",
+    "gradient_ascent": "reference",
+    "original": "reference",
+}
+"""Family by name of the method; others count as ``general-purpose``."""
+
+APPROXIMATE: tuple[Family, ...] = ("recommender-specific", "graph-specific", "general-purpose")
+"""Families whose methods approximate retraining."""
+SPECIFIC: tuple[Family, ...] = ("recommender-specific",)
+GENERAL: tuple[Family, ...] = ("graph-specific", "general-purpose")
+"""Families of methods that were not made for recommenders."""
+
+MODEL_FAMILIES = {
+    "bpr": "factorisation",
+    "lightgcn": "graph",
+    "sgl": "graph",
+    "gru4rec": "recurrent",
+    "narm": "recurrent",  # with attention over the hidden states
+    "sets2sets": "recurrent",
+    "sasrec": "attention",
+    "dnntsp": "attention",
+    "srgnn": "session graph",
+}
+"""Family by name of the model; others (counts and neighbours) count as ``baseline``."""
+
+SEQUENTIAL = ("recurrent", "attention")
+"""Model families that question (b) of the benchmark asks about."""
+BASELINE = "baseline"
+
+
+def method_family(method: str) -> Family:
+    """The family of a method."""
+    return METHOD_FAMILIES.get(method, "general-purpose")
+
+
+def model_family(model: str) -> str:
+    """The family of a model."""
+    return MODEL_FAMILIES.get(model, BASELINE)
