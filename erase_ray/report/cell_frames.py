@@ -81,8 +81,8 @@ def coverage_frame(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def _counted_as(row: dict[str, Any]) -> str:
-    """The method, and the audit of it where there is one."""
-    return "+".join(filter(None, [row["method"] or "unknown", row["audit"]]))
+    """The method, or the audit where there is one."""
+    return f"audit {row['audit']}" if row["audit"] else row["method"] or "unknown"
 
 
 def failures_frame(

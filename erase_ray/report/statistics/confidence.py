@@ -32,8 +32,8 @@ class Confidence:
         spread: Two-way standard error and Student's t.
         num_users: Different users.
         num_seeds: Seeds.
-        bounds: Smallest and largest value that a user could have, if known. They matter only if
-            all users have the same value: then ``1 − alpha ** (1 / num_users)`` of all users could
+        bounds: Smallest and largest value that a user could have, if known; no end lies beyond.
+            If all users have the same value, ``1 − alpha ** (1 / num_users)`` of all users could
             have any other and still none of them be among these (the "rule of three").
         reason: Why there are no ends; empty if there are.
     """
@@ -65,9 +65,9 @@ class Confidence:
         if self.spread.error == 0:
             return self._unseen(share)
         if self._scale == 0:
-            return self.estimate + self.spread.distance(share)
+            return self._inside(self.estimate + self.spread.distance(share))
         distance = float(np.quantile(self.draws_R, share)) - self.estimate
-        return self.estimate + distance * self._stretch(share)
+        return self._inside(self.estimate + distance * self._stretch(share))
 
     def share_below(self, value: float) -> float:
         """The confidence that the truth is below ``value``: the inverse of `quantile`.
@@ -98,6 +98,9 @@ class Confidence:
         if abs(normal) < _ROUND_ZERO:
             return 1.0
         return max(1.0, self.spread.distance(share) / (normal * self._scale))
+
+    def _inside(self, end: float) -> float:
+        return end if self.bounds is None else min(max(end, self.bounds[0]), self.bounds[1])
 
     def _unseen(self, share: float) -> float:
         if self.bounds is None:

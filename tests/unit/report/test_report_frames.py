@@ -71,7 +71,7 @@ def test_audits_stand_by_themselves(small):
     audit["settings"] = audit["settings"] | {"audit": {"name": "ulira", "settings": {}}}
     small.cells["e" * 64] = audit
     evidence = evidence_of(small, intervals=False)
-    assert one(evidence.frames["coverage"], method="scif+ulira")["done"] == 1
+    assert one(evidence.frames["coverage"], method="audit ulira")["done"] == 1
     assert one(evidence.frames["coverage"], method="scif")["done"] == 1
     assert set(evidence.frames["audits"]["metric"]) == {"ulira.auc", "ulira.auc_low"}
     assert not evidence.frames["by_mark"]["metric"].str.startswith("ulira").any()

@@ -58,6 +58,14 @@ def test_draws_that_do_not_vary_leave_student_alone():
     assert result.high == pytest.approx(stats.t.ppf(0.95, 4))
 
 
+def test_no_end_lies_beyond_the_bounds():
+    wide = confidence(0.9, draws=np.linspace(0.0, 1.8, 101))
+    bounded = confidence(0.9, draws=np.linspace(0.0, 1.8, 101), bounds=(0.0, 1.0))
+    assert wide.interval(0.95).high > 1
+    assert (bounded.interval(0.95).low, bounded.interval(0.95).high) == (0, 1)
+    assert bounded.quantile(0.6) == wide.quantile(0.6)
+
+
 def test_rule_of_three():
     """With none of 100 users hit, at most 3.62 % are: 0.9638 ** 100 = 0.025."""
     result = confidence(0.0, draws=np.zeros(100), bounds=(0.0, 1.0)).interval(0.95)
