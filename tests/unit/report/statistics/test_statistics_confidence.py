@@ -62,7 +62,8 @@ def test_no_end_lies_beyond_the_bounds():
     wide = confidence(0.9, draws=np.linspace(0.0, 1.8, 101))
     bounded = confidence(0.9, draws=np.linspace(0.0, 1.8, 101), bounds=(0.0, 1.0))
     assert wide.interval(0.95).high > 1
-    assert (bounded.interval(0.95).low, bounded.interval(0.95).high) == (0, 1)
+    assert bounded.interval(0.95).high == 1
+    assert bounded.interval(0.95).low == wide.interval(0.95).low > 0
     assert bounded.quantile(0.6) == wide.quantile(0.6)
 
 
