@@ -144,10 +144,14 @@ def test_a_put_above_the_limit_waits_and_beats_while_files_are_sent(blobs, gate,
     beats = []
     monkeypatch.setattr(pulse, "beat", lambda: beats.append(1))
     monkeypatch.setattr(_spool, "LIMIT_BYTES", 20)
+    is_waiting, wait = threading.Event(), blobs._spool._wait_while
+    monkeypatch.setattr(blobs._spool, "_wait_while", lambda on: (is_waiting.set(), wait(on)))
     gate.open_gate.clear()
     put(blobs, "w/a", b"x" * 12)
+    is_waiting.clear()
     thread, done = in_thread(lambda: put(blobs, "w/b", b"x" * 12))
     assert gate.tried.acquire(timeout=20)
+    assert is_waiting.wait(20)
     assert list(blobs._spool.pending()) == ["w/a"]
     assert beats == []
     gate.open_gate.set()
