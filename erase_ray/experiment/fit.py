@@ -20,7 +20,7 @@ import numpy as np
 from erase_ray.experiment.cost import CUDA_MB, NO_GPU, Estimate
 from erase_ray.experiment.plan import BASE, DATA, Node, Plan
 from erase_ray.experiment.prices import Machine
-from erase_ray.experiment.results import ORIGINAL, SHADOW
+from erase_ray.experiment.results import ORIGINAL, RETRAIN, SHADOW
 
 KEPT = 25
 """Measurements of nodes that are alike; older ones are forgotten."""
@@ -33,7 +33,7 @@ WILD = 1.0
 SWEEPS = 30
 MARGIN = 1.15
 """Memory that is reserved, over what was measured."""
-TRAINED = (BASE, SHADOW, "retrain", "sisa")
+TRAINED = (BASE, SHADOW, RETRAIN, "sisa")
 
 Group = tuple[str, ...]
 

@@ -1,12 +1,12 @@
 """Which cells a cell reads."""
 
+from functools import cache
+
 from erase_ray.audits import AUDITS, ObservationAudit
 from erase_ray.experiment.cell import NO_METHOD, Cell, Part, Shadow
-from erase_ray.experiment.results import BASE, ORIGINAL
+from erase_ray.experiment.results import BASE, ORIGINAL, RETRAIN
 from erase_ray.methods import METHODS
 from erase_ray.scenarios._base import NUM_MARKS
-
-RETRAIN = "retrain"
 
 
 def parents(cell: Cell) -> list[Cell]:
@@ -51,14 +51,20 @@ def retrained(cell: Cell, mark: int) -> Cell:
     """The cell that trains without what ``cell`` forgets up to ``mark``."""
     if cell.method.name == RETRAIN:
         return audited(cell, mark)
-    changes = {"audit": None, "limit_s": None, "mark": mark}
-    return cell.model_copy(update=changes | {"method": Part.resolved(METHODS, RETRAIN, {})})
+    changes = {"audit": None, "limit_s": None, "mark": mark, "method": _retrain()}
+    return cell.model_copy(update=changes)
 
 
 def audited(cell: Cell, mark: int) -> Cell:
     """The cell that left the audited model at ``mark``."""
     changes = {"audit": None, "mark": mark if _per_mark(cell) else None}
     return cell.model_copy(update=changes)
+
+
+@cache
+def _retrain() -> Part:
+    """One object for all cells: plans remember what they know of a part by its identity."""
+    return Part.resolved(METHODS, RETRAIN, {})
 
 
 def _per_mark(cell: Cell) -> bool:

@@ -127,7 +127,7 @@ def recompute(store: Store, key: str, questions: Questions | None = None) -> pd.
     """
     cell = Cell(**store.settings(key))
     asked = questions or Questions.of(cell, store)
-    judged = asked.gauge.stored(pa.BufferReader(store._cell_file(key, "ranked.parquet")))
+    judged = asked.gauge.stored(pa.BufferReader(store.cell_file(key, "ranked.parquet")))
     rows: list[dict[str, Any]] = []
     for mark in (cell.mark,) if cell.mark else range(1, NUM_MARKS + 1):
         identity = identity_of(cell, asked.task, mark)

@@ -63,6 +63,9 @@ is its place in the chain, -1 for the population; ``member`` is True where it wa
 ORIGINAL = "original"
 """The method column of the untouched base model."""
 
+RETRAIN = "retrain"
+"""The method that all others are compared with."""
+
 BASE = "base"
 """The method of the cell that trains a base model; it has weights and no results."""
 

@@ -28,9 +28,6 @@ class Unmeasured(Measurements):
     def __post_init__(self) -> None:
         """Ask nothing."""
 
-    def take(self, *marks: int) -> None:
-        """Do nothing."""
-
 
 @dataclass(frozen=True, eq=False)
 class Targets:

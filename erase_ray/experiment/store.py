@@ -237,11 +237,11 @@ class Store:
 
     def settings(self, key: str) -> dict[str, Any]:
         """The resolved settings of a cell."""
-        return yaml.safe_load(self._cell_file(key, "settings.yaml"))
+        return yaml.safe_load(self.cell_file(key, "settings.yaml"))
 
     def log(self, key: str) -> list[dict[str, Any]]:
         """The events of a cell, in order."""
-        lines = self._cell_file(key, "log.jsonl").decode().splitlines()
+        lines = self.cell_file(key, "log.jsonl").decode().splitlines()
         return [json.loads(line) for line in lines]
 
     def table(self, key: str, name: str) -> pd.DataFrame:
@@ -253,7 +253,7 @@ class Store:
         """
         if name not in SCHEMAS:
             raise StoreError(f"no table is called '{name}'. Known: {', '.join(SCHEMAS)}")
-        return from_parquet(self._cell_file(key, f"{name}.parquet"))
+        return from_parquet(self.cell_file(key, f"{name}.parquet"))
 
     def gather(self, keys: Iterable[str], name: str) -> pd.DataFrame:
         """The same table of many cells, read side by side and stacked in the order of ``keys``."""
@@ -341,6 +341,7 @@ class Store:
         """All events of a run, writer by writer."""
         return read_events(self._blobs, run_path(run, "events"))
 
-    def _cell_file(self, key: str, name: str) -> bytes:
+    def cell_file(self, key: str, name: str) -> bytes:
+        """A file of a cell as it is stored, checked against the manifest."""
         folder = cell_folder(key)
         return read_file(self._blobs, folder, name, read_manifest(self._blobs, folder))

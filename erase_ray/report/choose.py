@@ -5,11 +5,11 @@ from functools import cache
 from typing import Any
 
 from erase_ray.errors import SettingsError
-from erase_ray.experiment.results import ORIGINAL
+from erase_ray.experiment.results import ORIGINAL, RETRAIN
 from erase_ray.models import MODELS
 from erase_ray.report.read import CellInfo
 
-ALWAYS = (ORIGINAL, "retrain")
+ALWAYS = (ORIGINAL, RETRAIN)
 """Methods that a choice of methods keeps, as everything is compared with them."""
 
 FIELDS: dict[str, Callable[[CellInfo], Any]] = {

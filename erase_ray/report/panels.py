@@ -8,12 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from erase_ray.experiment.results import ORIGINAL
+from erase_ray.experiment.results import ORIGINAL, RETRAIN
 from erase_ray.report.choose import task_of
 from erase_ray.report.numbers import TIMES
 from erase_ray.report.read import CellInfo
 
-RETRAIN = "retrain"
 REFERENCES = (ORIGINAL, RETRAIN)
 
 _PANEL = ("dataset", "model", "training", "scenario")
