@@ -2,14 +2,21 @@
 
 import difflib
 import importlib
+import importlib.util
 import pkgutil
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
-from erase_ray.errors import UnknownNameError
+from erase_ray.errors import SettingsError, UnknownNameError
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type[Any])
+
+EDITION = "edition"
+"""The setting that names an edition of a part, where its kind has editions."""
+CORRECTED, REFERENCE = "corrected", "reference"
+EDITIONS = (CORRECTED, REFERENCE)
+"""``reference`` is what the published implementation computes, defects included."""
 
 
 class Registry(Generic[T]):
@@ -22,18 +29,29 @@ class Registry(Generic[T]):
     Args:
         kind: What an error message calls the parts, in the singular.
         package: Dotted name of the package whose files are the parts.
+        has_editions: Whether ``<root>.reference.<package>/<name>.py`` may hold another edition of a
+            part, which the setting ``edition: reference`` chooses.
     """
 
-    def __init__(self, kind: str, package: str) -> None:
+    def __init__(self, kind: str, package: str, has_editions: bool = False) -> None:
         self.kind = kind
         self.package = package
+        self.has_editions = has_editions
         self._classes: dict[str, Any] = {}
+        self._references: dict[str, Any] = {}
 
     def register(self, cls: C) -> C:
         """Enter ``cls`` under the name of the file that defines it and set ``cls.name``."""
         name = cls.__module__.rpartition(".")[2]
         cls.name = name
         self._classes[name] = cls
+        return cls
+
+    def register_reference(self, cls: C) -> C:
+        """Enter ``cls`` as the reference edition of the part that its file is named after."""
+        name = cls.__module__.rpartition(".")[2]
+        cls.name = edition_title(name, REFERENCE)
+        self._references[name] = cls
         return cls
 
     def names(self) -> list[str]:
@@ -43,15 +61,33 @@ class Registry(Generic[T]):
         inside = {name for name in files if not name.startswith("_")}
         return sorted(inside | set(self._outside()) | set(self._classes))
 
-    def get(self, name: str) -> type[T]:
-        """The class called ``name``.
+    def get(self, name: str, edition: str = CORRECTED) -> type[T]:
+        """The class called ``name``, in an edition.
 
         Raises:
             UnknownNameError: No file and no entry point has this name.
+            SettingsError: It has no such edition.
         """
         if name not in self._classes:
             self._import(name)
-        return self._classes[name]
+        if edition == CORRECTED or not self.has_editions:
+            return self._classes[name]
+        if edition not in EDITIONS:
+            raise SettingsError(
+                f"{self.kind} '{name}': edition must be {' or '.join(EDITIONS)}, got '{edition}'"
+            )
+        return self._reference(name)
+
+    def _reference(self, name: str) -> Any:
+        if name not in self._references:
+            root, _, tail = self.package.partition(".")
+            module = f"{root}.{REFERENCE}.{tail}.{name}"
+            if importlib.util.find_spec(module) is None:
+                raise SettingsError(
+                    f"{self.kind} '{name}' has no reference edition; leave 'edition' out"
+                )
+            importlib.import_module(module)
+        return self._references[name]
 
     def _import(self, name: str) -> None:
         outside = self._outside()
@@ -67,6 +103,16 @@ class Registry(Generic[T]):
 
     def _unknown(self, name: str) -> str:
         return f"no {self.kind} is called '{name}'.{known_names(name, self.names())}"
+
+
+def edition_title(name: str, edition: str) -> str:
+    """What tables and plots call an edition of a part: ``scif``, or ``scif.reference``."""
+    return name if edition == CORRECTED else f"{name}.{edition}"
+
+
+def part_title(name: str, settings: dict[str, Any]) -> str:
+    """The title of a method or scenario with these resolved settings."""
+    return edition_title(name, settings.get(EDITION, CORRECTED))
 
 
 def known_names(name: str, known: list[str]) -> str:

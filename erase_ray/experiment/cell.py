@@ -12,7 +12,7 @@ from erase_ray.datasets import DATASETS, Dataset
 from erase_ray.experiment.results import BASE, ORIGINAL, SHADOW
 from erase_ray.methods import METHODS, Method
 from erase_ray.models import MODELS, Model, Shape, TrainingSettings
-from erase_ray.registry import Registry
+from erase_ray.registry import CORRECTED, EDITION, Registry, part_title
 from erase_ray.scenarios import SCENARIOS, Scenario
 from erase_ray.settings import Frozen, checked
 
@@ -28,24 +28,36 @@ class Part(Frozen):
 
     @classmethod
     def resolved(cls, registry: Registry[Any], name: str, settings: dict[str, Any]) -> "Part":
-        """The part with all defaults written out.
+        """The part with all defaults written out; ``edition: corrected`` goes without saying.
 
         Raises:
             UnknownNameError: No part has this name.
             SettingsError: A key is unknown or a value out of range.
         """
-        kind = registry.get(name)
+        edition = settings.get(EDITION, CORRECTED)
+        kind = registry.get(name, edition)
+        if registry.has_editions and edition == CORRECTED:
+            settings = {key: value for key, value in settings.items() if key != EDITION}
         values = checked(kind.Settings, settings, f"settings of {registry.kind} '{name}'")
         return cls(name=name, settings=values.model_dump(mode="json"))
 
+    @property
+    def title(self) -> str:
+        """The name of a method or scenario in tables, such as ``scif`` or ``scif.reference``."""
+        return part_title(self.name, self.settings)
+
+    def kind(self, registry: Registry[Any]) -> Any:
+        """The part's class."""
+        return registry.get(self.name, self.settings.get(EDITION, CORRECTED))
+
     def build(self, registry: Registry[Any], *arguments: Any) -> Any:
         """An instance of the part's class."""
-        kind = registry.get(self.name)
+        kind = self.kind(registry)
         return kind(kind.Settings(**self.settings), *arguments)
 
     def identity(self, registry: Registry[Any]) -> dict[str, Any]:
         """All of the part that can change a number."""
-        version = registry.get(self.name).version
+        version = self.kind(registry).version
         return {"name": self.name, "version": version, "settings": self.settings}
 
 
@@ -122,7 +134,7 @@ class Cell(Frozen):
     @property
     def label(self) -> str:
         """A short name for people, such as ``dunnhumby/sets2sets/scif/s2``."""
-        what = self.method.name
+        what = self.method.title
         what += f"@{self.mark}" if self.mark else ""
         what += f"~{self.shadow.index}" if self.shadow else ""
         what += f"+{self.audit.name}" if self.audit else ""
@@ -133,7 +145,7 @@ class Cell(Frozen):
         """What plans count it as: its method, ``shadow``, or its audit."""
         if self.audit:
             return self.audit.name
-        return SHADOW if self.shadow else self.method.name
+        return SHADOW if self.shadow else self.method.title
 
     @property
     def draws(self) -> int:
@@ -204,7 +216,7 @@ def make_scenario(scenario: Part, task: str) -> Scenario:
 
 def _poisoning(scenario: Part) -> Part | None:
     """The scenario as its poison depends on it; None if it makes none."""
-    kind = SCENARIOS.get(scenario.name)
+    kind = scenario.kind(SCENARIOS)
     if not kind.poisons:
         return None
     fields = kind.Settings.model_fields

@@ -295,13 +295,13 @@ def _trains(cell: Cell) -> bool:
         return False
     if cell.method.name in NO_METHOD:
         return cell.method.name == BASE
-    return not METHODS.get(cell.method.name).needs_base
+    return not cell.method.kind(METHODS).needs_base
 
 
 def _serves_chain(cell: Cell) -> bool:
     if cell.audit is not None:
         return False
-    return cell.method.name not in NO_METHOD and not METHODS.get(cell.method.name).per_mark
+    return cell.method.name not in NO_METHOD and not cell.method.kind(METHODS).per_mark
 
 
 def _batch(cell: Cell) -> int:

@@ -86,7 +86,7 @@ def _identity(setting: Setting, mark: int) -> dict[str, Any]:
         "task": setting.data.task,
         "dataset": cell.dataset.name,
         "model": cell.model.name,
-        "method": cell.method.name,
+        "method": cell.method.title,
         "scenario": "",
         "category": "",
         "fraction": math.nan,

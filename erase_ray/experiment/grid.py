@@ -168,7 +168,7 @@ def _method(choice: Choice, faults: _Faults) -> tuple[Part, tuple[int | None, ..
     part = faults.part(METHODS, choice)
     if part is None:
         return None
-    per_mark = METHODS.get(part.name).per_mark
+    per_mark = part.kind(METHODS).per_mark
     return part, tuple(range(1, NUM_MARKS + 1)) if per_mark else (None,)
 
 

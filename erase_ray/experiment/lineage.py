@@ -68,9 +68,9 @@ def _retrain() -> Part:
 
 
 def _per_mark(cell: Cell) -> bool:
-    return cell.method.name not in NO_METHOD and METHODS.get(cell.method.name).per_mark
+    return cell.method.name not in NO_METHOD and cell.method.kind(METHODS).per_mark
 
 
 def _needs_base(cell: Cell) -> bool:
     name = cell.method.name
-    return name == ORIGINAL or (name != BASE and METHODS.get(name).needs_base)
+    return name == ORIGINAL or (name != BASE and cell.method.kind(METHODS).needs_base)

@@ -100,7 +100,7 @@ def identity_of(cell: Cell, task: str, mark: int) -> dict[str, Any]:
         "task": task,
         "dataset": cell.dataset.name,
         "model": cell.model.name,
-        "method": cell.method.name,
+        "method": cell.method.title,
         "scenario": scenario.name,
         "category": scenario.category,
         "fraction": scenario.fraction,

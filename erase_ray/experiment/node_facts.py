@@ -8,6 +8,7 @@ from erase_ray.experiment.cell import Cell, Part, title
 from erase_ray.experiment.plan import Node, Plan
 from erase_ray.experiment.results import BASE, ORIGINAL
 from erase_ray.models import MODELS
+from erase_ray.registry import part_title
 
 Facts = dict[str, Any]
 
@@ -37,7 +38,7 @@ def about(node: Node) -> Facts:
         "task": MODELS.get(cell["model"]["name"]).task,
         "dataset": node.label.split("/")[0],
         "model": cell["model"]["name"],
-        "scenario": cell["scenario"]["name"] if cell["scenario"] else "",
+        "scenario": part_title(**cell["scenario"]) if cell["scenario"] else "",
         "seed": cell["seed"],
     }
 

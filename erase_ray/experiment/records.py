@@ -31,7 +31,7 @@ def _facts(setting: Setting) -> dict[str, Any]:
         "data_key": cell.data_key,
         "split_hash": setting.data.split.hash,
         "model": cell.model.name,
-        "method": cell.method.name,
+        "method": cell.method.title,
         "seed": cell.seed,
         "mark": cell.mark,
         "kind": cell.kind,

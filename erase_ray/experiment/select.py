@@ -11,8 +11,8 @@ from erase_ray.scenarios._base import NUM_MARKS
 FIELDS: dict[str, Callable[[Cell], object]] = {
     "dataset": lambda cell: cell.dataset.name,
     "model": lambda cell: cell.model.name,
-    "method": lambda cell: cell.method.name,
-    "scenario": lambda cell: cell.scenario.name if cell.scenario else "",
+    "method": lambda cell: cell.method.title,
+    "scenario": lambda cell: cell.scenario.title if cell.scenario else "",
     "category": lambda cell: cell.scenario.settings.get("category", "") if cell.scenario else "",
     "fraction": lambda cell: _fraction(cell),
     "seed": lambda cell: cell.seed,

@@ -12,7 +12,7 @@ from erase_ray.models import Model
 from erase_ray.registry import Registry
 from erase_ray.settings import Frozen
 
-METHODS: "Registry[Method]" = Registry("method", "erase_ray.methods")
+METHODS: "Registry[Method]" = Registry("method", "erase_ray.methods", has_editions=True)
 
 Status = Literal["applied", "skipped", "timed_out", "non_finite", "empty"]
 

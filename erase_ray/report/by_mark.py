@@ -49,7 +49,7 @@ def identity_frame(panels: Sequence[Panel]) -> pd.DataFrame:
             "dataset": panel.dataset,
             "model": panel.model,
             "model_family": model_family(panel.model),
-            "scenario": (panel.settings["scenario"] or {}).get("name", ""),
+            "scenario": panel.scenario_title,
             "category": panel.category,
             "fraction": panel.fraction,
             "combination": panel.title,

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from erase_ray.experiment._address import without_secrets
+from erase_ray.registry import part_title
 from erase_ray.report.choose import task_of, task_of_model
 from erase_ray.report.leaderboard import typed
 from erase_ray.report.picking import records
@@ -146,7 +147,7 @@ def _cell(cell: CellInfo, failed: set[str], waits: str) -> dict[str, Any]:
         "state": state,
         "label": cell.label,
         "task": task_of(cell) or task_of_model(names.get("model", "")),
-        "scenario": scenario.get("name", ""),
+        "scenario": part_title(**scenario) if scenario else "",
         "category": str(cell.facts.get("category") or known.get("category") or ""),
         "fraction": known.get("fraction", known.get("ratio")),
         "audit": cell.audit,
@@ -164,8 +165,12 @@ def _cell(cell: CellInfo, failed: set[str], waits: str) -> dict[str, Any]:
 def _names(cell: CellInfo) -> dict[str, Any]:
     """Dataset, model, method, seed and mark; from what a plan says where that is all there is."""
     if cell.settings:
-        names = {part: cell.settings[part]["name"] for part in ("dataset", "model", "method")}
-        return names | {"seed": cell.settings["seed"], "mark": cell.settings.get("mark")}
+        names = {part: cell.settings[part]["name"] for part in ("dataset", "model")}
+        return names | {
+            "method": cell.method,
+            "seed": cell.settings["seed"],
+            "mark": cell.settings.get("mark"),
+        }
     parts = cell.title.split("/")
     if len(parts) < 4:
         return dict.fromkeys(("dataset", "model", "method"), "")

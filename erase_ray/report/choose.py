@@ -7,6 +7,7 @@ from typing import Any
 from erase_ray.errors import SettingsError
 from erase_ray.experiment.results import ORIGINAL, RETRAIN
 from erase_ray.models import MODELS
+from erase_ray.registry import part_title
 from erase_ray.report.read import CellInfo
 
 ALWAYS = (ORIGINAL, RETRAIN)
@@ -17,7 +18,7 @@ FIELDS: dict[str, Callable[[CellInfo], Any]] = {
     "dataset": lambda cell: cell.settings["dataset"]["name"],
     "model": lambda cell: cell.settings["model"]["name"],
     "method": lambda cell: cell.method,
-    "scenario": lambda cell: _scenario(cell).get("name", ""),
+    "scenario": lambda cell: part_title(**_scenario(cell)) if _scenario(cell) else "",
     "category": lambda cell: _scenario(cell).get("settings", {}).get("category", ""),
     "fraction": lambda cell: _fraction(_scenario(cell).get("settings", {})),
     "seed": lambda cell: cell.settings["seed"],

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from erase_ray.registry import REFERENCE
+
 Family = Literal["recommender-specific", "graph-specific", "general-purpose", "exact", "reference"]
 
 METHOD_FAMILIES: dict[str, Family] = {
@@ -24,7 +26,8 @@ METHOD_FAMILIES: dict[str, Family] = {
     "gradient_ascent": "reference",
     "original": "reference",
 }
-"""Family by name of the method; others count as ``general-purpose``."""
+"""Family by name of the method; others count as ``general-purpose``. The reference editions of
+methods, ``NAME.reference``, are points to compare with, too."""
 
 APPROXIMATE: tuple[Family, ...] = ("recommender-specific", "graph-specific", "general-purpose")
 """Families whose methods approximate retraining."""
@@ -52,6 +55,8 @@ BASELINE = "baseline"
 
 def method_family(method: str) -> Family:
     """The family of a method."""
+    if method.endswith(f".{REFERENCE}"):
+        return "reference"
     return METHOD_FAMILIES.get(method, "general-purpose")
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from erase_ray.experiment.results import ORIGINAL, RETRAIN
+from erase_ray.registry import part_title
 from erase_ray.report.choose import task_of
 from erase_ray.report.numbers import TIMES
 from erase_ray.report.read import CellInfo
@@ -81,9 +82,14 @@ class Panel:
     @property
     def scenario(self) -> str:
         """Scenario and category, such as ``sensitive: health``."""
-        scenario = self.settings["scenario"]
-        name = scenario["name"] if scenario else "no scenario"
+        name = self.scenario_title or "no scenario"
         return f"{name}: {self.category}" if self.category else name
+
+    @property
+    def scenario_title(self) -> str:
+        """Title of the scenario; empty without one."""
+        scenario = self.settings["scenario"]
+        return part_title(**scenario) if scenario else ""
 
     @property
     def category(self) -> str:
@@ -203,7 +209,8 @@ def _scenario_text(settings: dict[str, Any]) -> str:
     if not scenario:
         return "no scenario"
     category, share = known.get("category"), known.get("fraction", known.get("ratio"))
-    text = f"{scenario['name']}: {category}" if category else scenario["name"]
+    name = part_title(**scenario)
+    text = f"{name}: {category}" if category else name
     return text if share is None else f"{text} {share:g}"
 
 

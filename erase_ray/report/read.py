@@ -11,6 +11,7 @@ import pandas as pd
 from erase_ray.errors import EraseError
 from erase_ray.experiment._address import without_secrets
 from erase_ray.experiment.results import BASE
+from erase_ray.registry import part_title
 
 TABLES = ("results", "costs", "requests")
 _READERS = 8
@@ -69,7 +70,7 @@ class CellInfo:
     @property
     def method(self) -> str:
         """Name of the method; empty if unknown."""
-        return self.settings["method"]["name"] if self.settings else ""
+        return part_title(**self.settings["method"]) if self.settings else ""
 
     @property
     def audit(self) -> str:
@@ -87,7 +88,7 @@ class CellInfo:
         stated = str(self.facts.get("label") or self.title)
         if not self.settings or (stated and self.audit in stated):
             return stated or f"cell {self.key[:12]}"
-        names = [self.settings[part]["name"] for part in ("dataset", "model", "method")]
+        names = [self.settings["dataset"]["name"], self.settings["model"]["name"], self.method]
         mark = self.settings.get("mark")
         names[2] += (f"@{mark}" if mark else "") + (f"+{self.audit}" if self.audit else "")
         return "/".join([*names, f"s{self.settings['seed']}"])

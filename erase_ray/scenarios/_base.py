@@ -16,7 +16,7 @@ from erase_ray.data.split import Split
 from erase_ray.registry import Registry
 from erase_ray.settings import Frozen
 
-SCENARIOS: "Registry[Scenario]" = Registry("scenario", "erase_ray.scenarios")
+SCENARIOS: "Registry[Scenario]" = Registry("scenario", "erase_ray.scenarios", has_editions=True)
 NUM_MARKS = 4
 ROWS_PER_WISH = 2
 """Sensitive interactions that one person has, about."""

@@ -1,0 +1,1 @@
+"""What other programs leave behind, read safely."""

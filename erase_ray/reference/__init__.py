@@ -1,0 +1,1 @@
+"""What the published reference implementation computes, defects included, to compare with."""

@@ -1,0 +1,1 @@
+"""Reference editions of methods, one file each."""

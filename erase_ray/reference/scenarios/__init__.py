@@ -1,0 +1,1 @@
+"""Reference editions of scenarios: the protocol that the published numbers come from."""

@@ -1,0 +1,1 @@
+"""Result sets packed for others to check."""
