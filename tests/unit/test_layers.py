@@ -8,9 +8,12 @@ import erase_ray
 ROOT = Path(erase_ray.__file__).parent
 LAYERS = [
     {"cli"},
+    {"api"},
     {"distributed"},
+    {"contract", "submission", "imports"},
     {"report"},
     {"experiment"},
+    {"reference"},
     {"methods"},
     {"training", "selection", "checkpoints", "evaluation", "audits"},
     {"models", "tasks", "scenarios", "metrics"},
