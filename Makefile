@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STORAGE ?= runs
 
-.PHONY: run test lint clean venv
+.PHONY: run test lint docs clean venv
 
 run: venv  ## the main job on real data: three datasets, local Ray, results in ./runs
 	$(BIN)/python jobs/full_grid.py --profile laptop --storage $(STORAGE)
@@ -18,6 +18,10 @@ lint: venv  ## style, format, types, and imports that point down only
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+
+docs: venv  ## the documentation as a site, build/site/index.html; needs no network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "open build/site/index.html"
 
 venv: $(VENV)/ready
 

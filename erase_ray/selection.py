@@ -69,7 +69,7 @@ class Best:
 
     def offer(self, epoch: int, value: float, is_last: bool) -> None:
         """Keep the weights of the model as they are now if ``value`` is above all before."""
-        gains = self.epoch is None or value > self.curve[self.epoch]
+        gains = self._gains(value)
         self.curve.append(value)
         self.num_waited = 0 if gains else self.num_waited + 1
         self._is_current = gains
@@ -78,6 +78,14 @@ class Best:
             if not is_last:
                 self._keep()
 
+    def has_waited(self, patience: int) -> bool:
+        """Whether so many values in a row were no gain that training ends."""
+        return self.num_waited >= patience
+
+    def _gains(self, value: float) -> bool:
+        """Whether the next value is the best so far."""
+        return self.epoch is None or value > self.curve[self.epoch]
+
     def restore(self) -> None:
         """Put the best weights into the model."""
         if not self._is_current:
@@ -85,10 +93,11 @@ class Best:
 
     def resume(self, curve: list[float], kept: dict[str, Tensor]) -> None:
         """Go on after these values with these best weights."""
+        self.epoch, self.curve = None, []
         for epoch, value in enumerate(curve):
-            if self.epoch is None or value > curve[self.epoch]:
+            if self._gains(value):
                 self.epoch = epoch
-        self.curve = list(curve)
+            self.curve.append(value)
         self.num_waited = len(curve) - 1 - self.epoch if self.epoch is not None else 0
         self._is_current = not self.num_waited
         if curve:

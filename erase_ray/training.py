@@ -64,6 +64,7 @@ def train(
     checkpoint: Checkpoint | None = None,
     team: Team | None = None,
     shard_tables: bool = False,
+    best_of: Callable[[Model], Best] = Best,
 ) -> TrainingRecord:
     """Train ``model`` from new initial weights and leave the best weights in it.
 
@@ -90,6 +91,7 @@ def train(
             member 0 alone; all members load it. None: this process trains alone.
         shard_tables: Whether each member holds only its part of the rows of large tables, their
             gradients and moments. Afterwards only member 0 has the whole model, on the CPU.
+        best_of: Makes what picks the best epoch.
 
     Raises:
         TrainingError: There are no training examples, a loss or the weights are not finite, or
@@ -116,7 +118,7 @@ def train(
         curves = _fit(model, _training_rows(interactions, split, device), judge)
     else:
         model.prepare(examples)
-        run = _Run(model, settings, judge, seed, on_epoch, checkpoint, team)
+        run = _Run(model, settings, judge, seed, on_epoch, checkpoint, team, best_of)
         curves = run.epochs(examples)
     for shard in shards.values():
         shard.end()
@@ -218,17 +220,18 @@ class _Run:
     on_epoch: OnEpoch | None
     checkpoint: Checkpoint | None
     team: Team | None = None
+    best_of: Callable[[Model], Best] = Best
 
     def epochs(self, examples: Examples) -> dict[str, Any]:
         """Run them all; losses and values by the names of :class:`TrainingRecord`."""
         settings = self.settings
         adam = adam_of(self.model, settings, self.team)
-        best, losses = Best(self.model), []
+        best, losses = self.best_of(self.model), []
         identity = self._identity(examples) if self.checkpoint else {}
         with closing(adam):
             losses += self._resume(identity, adam, best)
             steps = _Steps(self.model, examples, adam, settings, self.seed, team=self.team)
-            while len(losses) < settings.epochs and best.num_waited < settings.patience:
+            while len(losses) < settings.epochs and not best.has_waited(settings.patience):
                 epoch = len(losses)
                 losses.append(steps.run(epoch))
                 self._judge(epoch, losses[-1], best)

@@ -1,1 +1,1 @@
-"""The Python interface for notebooks and scripts."""
+"""The Python interface for notebooks; its names are those of :mod:`erase_ray` itself."""

@@ -5,7 +5,19 @@ import sys
 from collections.abc import Sequence
 
 from erase_ray import log
-from erase_ray.cli import compare, datasets, export, report, status, store, verify
+from erase_ray.cli import (
+    check,
+    compare,
+    datasets,
+    export,
+    import_,
+    new,
+    report,
+    status,
+    store,
+    submit,
+    verify,
+)
 from erase_ray.errors import EraseError
 
 MENDABLE, STOPPED = 2, 130
@@ -44,7 +56,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--log", default="WARNING", help="level of the log on standard error")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for part in (datasets, report, status, compare, export, verify, store):
+    for part in (
+        datasets,
+        report,
+        status,
+        compare,
+        export,
+        import_,
+        submit,
+        verify,
+        store,
+        check,
+        new,
+    ):
         part.add_commands(commands)
     return parser
 

@@ -99,17 +99,17 @@ def _sequence(rows: Rows, asked: Any) -> Ids:
         return user
     if asked.session_gap_s:
         number = cut_sessions(user.codes, rows.time, asked.session_gap_s)
-        return _joined(user, Ids(number.astype(np.int32), _numerals(number)), "_session_")
+        return joined(user, Ids(number.astype(np.int32), _numerals(number)), "_session_")
     if session is None:
         return user
-    return _joined(user, session, "/") if asked.sessions_per_user else session
+    return joined(user, session, "/") if asked.sessions_per_user else session
 
 
 def _numerals(number: np.ndarray) -> Names:
     return Names.of([str(value) for value in range(int(number.max(initial=-1)) + 1)])
 
 
-def _joined(first: Ids, second: Ids, between: str) -> Ids:
+def joined(first: Ids, second: Ids, between: str) -> Ids:
     """One id for each pair."""
     order = order_by(first.codes, second.codes)
     a, b = first.codes[order], second.codes[order]
@@ -149,7 +149,7 @@ def baskets(rows: Rows, asked: Any, table: ItemTable, counts: dict[str, int]) ->
         table: Labels and categories.
         counts: Rows after each step; more are added.
     """
-    when, time = _moments(rows, asked)
+    when, time = basket_moments(rows, asked)
     bought = Purchases.of(rows.user.codes, when, rows.item.codes, time)
     limits = Limits(
         asked.min_baskets, asked.max_baskets, asked.min_item_count, asked.min_baskets, True
@@ -158,7 +158,7 @@ def baskets(rows: Rows, asked: Any, table: ItemTable, counts: dict[str, int]) ->
     return bought.raw_data((rows.user.names, rows.item.names), table, counts | steps)
 
 
-def _moments(rows: Rows, asked: Any) -> tuple[np.ndarray, np.ndarray]:
+def basket_moments(rows: Rows, asked: Any) -> tuple[np.ndarray, np.ndarray]:
     """What tells the baskets of a user apart and orders them, and the time of each basket."""
     if rows.basket is None:
         when = rows.time // DAY_S if asked.basket_by == "day" else rows.time

@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from erase_ray.experiment.preparing import check_own_files
 from erase_ray.experiment.prices import Machine
 from erase_ray.experiment.progress import LiveLine, StoredStatus, status_of
 from erase_ray.experiment.refining import Refining
+from erase_ray.experiment.run import run_node
 from erase_ray.experiment.store import Store
+from erase_ray.experiment.walk import Watcher, run_serial
 from erase_ray.report import summary_table, write_report
 from erase_ray.report.run_files import read_runs
 
@@ -82,19 +85,24 @@ class Job:
                 "raise it, or take fewer cells with --only"
             )
 
-    def execute(self) -> list[dict[str, str]]:
-        """Run what is left; ``label`` and ``error`` of each node that failed."""
-        from erase_ray.distributed.sweep import sweep  # so that planning does not import Ray
+    def execute(
+        self, shown: Sequence[Watcher] | None = None, here: bool = False
+    ) -> list[dict[str, str]]:
+        """Run what is left; ``label`` and ``error`` of each node that failed.
 
+        Args:
+            shown: Hear of every step; a line on the terminal by default.
+            here: True for one node after the other in this process, without Ray.
+        """
         expected = json.dumps(estimate(self.plan, self.machine), indent=1)
         self.store.put_run(self.run, "estimate.json", expected + "\n")
-        watchers = [
-            LiveLine(self.machine.slots),
-            StoredStatus(self.store, self.run),
-            Refining(self.fit),
-        ]
-        walk = sweep(self.plan, self.storage, watchers, machine=self.machine)
-        return status_of(walk)["failed"]
+        own = [LiveLine(self.machine.slots)] if shown is None else shown
+        watchers = [*own, StoredStatus(self.store, self.run), Refining(self.fit)]
+        if here:
+            return status_of(run_serial(self.plan, self.storage, run_node, watchers))["failed"]
+        from erase_ray.distributed.sweep import sweep  # so that planning does not import Ray
+
+        return status_of(sweep(self.plan, self.storage, watchers, machine=self.machine))["failed"]
 
     def hindsight(self) -> list[str]:
         """How far off the estimates of what was run here were, as lines of text."""

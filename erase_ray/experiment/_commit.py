@@ -165,7 +165,7 @@ def _manifest(files: dict[str, bytes], facts: dict[str, Any], attempt: str) -> b
             "files": described,
             "attempt": attempt,
             "created": datetime.now(UTC).isoformat(),
-            "versions": _versions(),
+            "versions": _versions() | facts.get("versions", {}),
         }
     )
 

@@ -13,7 +13,7 @@ from erase_ray.experiment.results import BASE, ORIGINAL, SHADOW
 from erase_ray.methods import METHODS, Method
 from erase_ray.models import MODELS, Model, Shape, TrainingSettings
 from erase_ray.registry import CORRECTED, EDITION, Registry, part_title
-from erase_ray.scenarios import SCENARIOS, Scenario
+from erase_ray.scenarios import SCENARIOS, Scenario, _view
 from erase_ray.settings import Frozen, checked
 
 FORMAT = 5
@@ -58,7 +58,9 @@ class Part(Frozen):
     def identity(self, registry: Registry[Any]) -> dict[str, Any]:
         """All of the part that can change a number."""
         version = self.kind(registry).version
-        return {"name": self.name, "version": version, "settings": self.settings}
+        found = {"name": self.name, "version": version, "settings": self.settings}
+        origin = registry.outside().get(self.name)  # two packages may give one name to two parts
+        return found | ({"package": origin.distribution} if origin else {})
 
 
 NO_METHOD = (BASE, ORIGINAL)
@@ -74,10 +76,10 @@ class Shadow(Frozen):
 class Cell(Frozen):
     """One run of one method; its key is a hash of all that can change its result.
 
-    ``method`` may also be ``base`` (train the base model; ``scenario`` is then None unless the
-    scenario poisons the training data, and has then the defaults in what does not matter to the
-    poison) or ``original`` (measure it). ``mark`` (1 to 4) is set for
-    methods that get one merged request a mark, and None for chains, which pass all four.
+    ``method`` may also be ``base`` (train the base model; ``scenario`` is then None unless it has
+    an influence on training, such as poison, and has then the defaults in all the rest) or
+    ``original`` (measure it). ``mark`` (1 to 4) is set for methods that get one merged request a
+    mark, and None for chains, which pass all four.
     ``shadow`` is set where everything works without the rows of some requests, and ``audit`` where
     ``method`` is audited.
     """
@@ -122,8 +124,16 @@ class Cell(Frozen):
         """The cell that trains the base model this one starts from."""
         changes = {"method": Part(name=BASE), "mark": None, "limit_s": None, "audit": None}
         if self.shadow is None:
-            changes["scenario"] = _poisoning(self.scenario) if self.scenario else None
+            changes["scenario"] = self._of_base
         return self.model_copy(update=changes)
+
+    @property
+    def subject(self) -> str:
+        """What kind of model is measured: ``original``, ``retrained`` or ``unlearned``."""
+        if self.method.name in NO_METHOD:
+            return _view.ORIGINAL
+        is_exact = self.method.kind(METHODS).per_mark
+        return _view.RETRAINED if is_exact else _view.UNLEARNED
 
     @property
     def chain_key(self) -> str:
@@ -176,6 +186,17 @@ class Cell(Frozen):
         assert self.audit is not None
         return self.audit.build(AUDITS)
 
+    @property
+    def _of_base(self) -> Part | None:
+        """The scenario as the base model depends on it; None if it does not."""
+        if self.scenario is None:
+            return None
+        kind = self.scenario.kind(SCENARIOS)
+        settings = kind.base_settings(self.scenario.settings, self.make_dataset().task)
+        if settings is None:
+            return None
+        return self.scenario.model_copy(update={"settings": settings})
+
     def _further_identity(self) -> dict[str, Any]:
         """What most cells do not have."""
         found: dict[str, Any] = {} if self.limit_s is None else {"limit_s": self.limit_s}
@@ -212,16 +233,6 @@ def chain_key(dataset: Part, scenario: Part, seed: int) -> str:
 def make_scenario(scenario: Part, task: str) -> Scenario:
     """The scenario for data of a task."""
     return scenario.build(SCENARIOS, task)
-
-
-def _poisoning(scenario: Part) -> Part | None:
-    """The scenario as its poison depends on it; None if it makes none."""
-    kind = scenario.kind(SCENARIOS)
-    if not kind.poisons:
-        return None
-    fields = kind.Settings.model_fields
-    defaults = {name: fields[name].default for name in kind.chain_only}
-    return scenario.model_copy(update={"settings": scenario.settings | defaults})
 
 
 def _digest(value: Any) -> str:

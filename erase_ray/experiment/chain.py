@@ -176,7 +176,8 @@ class ChainRunner:
 
     @property
     def _drops_edges(self) -> bool:
-        return self.model.has_edges and not self.method.per_mark
+        has_own = self.model.has_edges and not self.method.per_mark
+        return has_own and not (self.setting.leaks_edges and self.method.needs_base)
 
     def _edges(self, table: Interactions) -> tuple[Tensor, Tensor]:
         return training_edges(table, self.world.split, self.setting.device)

@@ -26,6 +26,7 @@ from erase_ray.methods._shard_pool import SerialPool
 from erase_ray.methods.sisa import Sisa
 from erase_ray.models import Model
 from erase_ray.scenarios._base import NUM_MARKS
+from erase_ray.selection import Best
 from erase_ray.training import TrainingRecord, train
 
 
@@ -34,8 +35,8 @@ def run_merged(setting: Setting, store: Store, pace: Pace | None = None) -> Cell
     mark = setting.cell.mark
     assert mark is not None
     model, log = _starting_model(setting, store), live.Log()
-    trainings = _Trainings(setting, log, pace or Pace())
-    runner = _chain_runner(setting, model, trainings)
+    trainings = Trainings(setting, log, pace or Pace())
+    runner = chain_runner(setting, model, trainings)
     seconds = runner.begin()
     runner.serve_merged(setting.chain.merged(mark), mark)
     requests = runner.frame()
@@ -61,8 +62,8 @@ def run_chain(setting: Setting, store: Store, pace: Pace, tools: Tools = ALONE) 
     What comes before the first request goes on from the last epoch or slice that was kept.
     """
     model, log = _starting_model(setting, store), live.Log()
-    trainings = _Trainings(setting, log, pace)
-    runner = _chain_runner(setting, model, trainings)
+    trainings = Trainings(setting, log, pace)
+    runner = chain_runner(setting, model, trainings)
     pool = KeepingPool(tools.pool or SerialPool(), setting.journal(store), pace)
     if isinstance(runner.method, Sisa):
         runner.method.pool = pool
@@ -138,7 +139,7 @@ def _chain_record(setting: Setting, course: Course) -> CellRecord:
     )
 
 
-def _chain_runner(setting: Setting, model: Model, train: "_Trainings") -> ChainRunner:
+def chain_runner(setting: Setting, model: Model, train: "Trainings") -> ChainRunner:
     cell, cut = setting.cell, setting.cut(model)
     task, interactions, split = setting.task, setting.interactions, setting.split
     world = World(
@@ -157,7 +158,7 @@ def _chain_runner(setting: Setting, model: Model, train: "_Trainings") -> ChainR
 
 
 @dataclass(eq=False)
-class _Trainings:
+class Trainings:
     """Trains models for the method of a cell."""
 
     setting: Setting
@@ -191,9 +192,10 @@ def train_model(
         interactions: The rows that are left.
         log: Gets one event an epoch.
         pace: How often an epoch is kept.
-        trainer: Trains models that learn elsewhere, on all interactions of ``setting``.
+        trainer: Trains models that learn elsewhere, on all interactions of ``setting``; not asked
+            where the best epoch is picked in another way than usual.
     """
-    if trainer is not None and model.learns:
+    if trainer is not None and model.learns and setting.view.best is None:
         return trainer(setting, model, partial(_log_epoch, log))
     return _train(setting, model, interactions, log, pace or Pace())[0]
 
@@ -207,18 +209,18 @@ def _train(
 ) -> tuple[TrainingRecord, float]:
     """How the training went, and how many of its seconds had been spent before."""
     cell, on_epoch = setting.cell, partial(_log_epoch, log)
-    journal = epoch_journal(setting, interactions, setting.device.type)
+    lesson = setting.view.lesson(interactions)
+    journal = epoch_journal(setting, lesson.interactions, setting.device.type)
     kept = EpochJournal(journal, pace, on_epoch)
     trained = train(
         model,
-        setting.task,
-        interactions,
-        setting.split,
+        *lesson,
         cell.training,
         cell.draws,
         setting.device,
         on_epoch,
         kept,
+        best_of=setting.view.best or Best,
     )
     return replace(trained, seconds=trained.seconds + kept.seconds_before), kept.seconds_before
 

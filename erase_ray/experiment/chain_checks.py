@@ -9,9 +9,8 @@ import torch
 from erase_ray.data.prepared import Prepared
 from erase_ray.errors import ScenarioError, SettingsError
 from erase_ray.experiment.cell import Part, make_scenario
-from erase_ray.experiment.chain_view import ChainView
 from erase_ray.experiment.data_checks import CUT, Check, judged
-from erase_ray.scenarios import SCENARIOS
+from erase_ray.scenarios import SCENARIOS, ChainView
 from erase_ray.tasks import Queries
 from erase_ray.tasks._batches import BasketBatch, PairBatch, WindowBatch
 

@@ -10,7 +10,7 @@ from erase_ray.datasets import DATASETS
 from erase_ray.errors import GridError, SettingsError
 from erase_ray.experiment._hints import hint
 from erase_ray.experiment.cell import Cell, Part
-from erase_ray.experiment.grid_file import Block, Choice, read_grid
+from erase_ray.experiment.grid_file import Block, Choice, parse_grid, read_grid
 from erase_ray.experiment.prices import Machine
 from erase_ray.experiment.results import ORIGINAL
 from erase_ray.experiment.select import select
@@ -46,6 +46,14 @@ def load_grid(path: Path, only: str = "", assignments: list[str] | None = None) 
         GridError: Parts that do not exist or settings that they refuse, all in one message.
     """
     blocks, machine = read_grid(path, assignments or [])
+    return Grid(select(expand(blocks), only), machine)
+
+
+def given_grid(
+    content: dict[str, Any], only: str = "", assignments: list[str] | None = None
+) -> Grid:
+    """The grid of what a YAML file might hold; the same arguments and errors otherwise."""
+    blocks, machine = parse_grid(content, "the grid", assignments or [])
     return Grid(select(expand(blocks), only), machine)
 
 

@@ -92,29 +92,40 @@ BLOCK_KEYS = tuple(Block.model_fields)
 
 
 def read_grid(path: Path, assignments: list[str]) -> tuple[list[Block], Machine]:
-    """The blocks and the machine of a grid file, after the ``key=value`` assignments.
+    """The blocks and the machine of a grid file; see :func:`parse_grid`."""
+    return parse_grid(read_yaml(path), f"grid {path.name}", assignments)
+
+
+def parse_grid(
+    content: dict[str, Any], name: str, assignments: list[str]
+) -> tuple[list[Block], Machine]:
+    """The blocks and the machine of a grid, after the ``key=value`` assignments.
 
     What stands beside ``blocks`` is the default of all of them; ``training`` is merged.
 
+    Args:
+        content: What a grid file holds.
+        name: What errors call it.
+        assignments: ``key=value`` each.
+
     Raises:
-        SettingsError: The file or an assignment has a key or a form that is not known.
+        SettingsError: The content or an assignment has a key or a form that is not known.
     """
-    content = read_yaml(path)
+    content = dict(content)
     blocks, machine = content.pop("blocks", None), content.pop("machine", None) or {}
     known = ("blocks", "machine", *BLOCK_KEYS)
     for key in content:
         if key not in known:
-            raise SettingsError(f"grid {path.name}: {_unknown(key, known)}")
+            raise SettingsError(f"{name}: {_unknown(key, known)}")
     if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
-        raise SettingsError(f"grid {path.name}: blocks must be a list of mappings")
+        raise SettingsError(f"{name}: blocks must be a list of mappings")
     raw = [_merged(content, block) for block in blocks]
     checked_blocks = [
-        checked(Block, block, f"grid {path.name}, block {number}")
-        for number, block in enumerate(raw, 1)
+        checked(Block, block, f"{name}, block {number}") for number, block in enumerate(raw, 1)
     ]
     for text in assignments:
         checked_blocks, machine = _assign(checked_blocks, machine, text)
-    return checked_blocks, checked(Machine, machine, f"machine of grid {path.name}")
+    return checked_blocks, checked(Machine, machine, f"machine of {name}")
 
 
 def _merged(defaults: dict[str, Any], block: dict[str, Any]) -> dict[str, Any]:

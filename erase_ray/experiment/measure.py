@@ -1,7 +1,8 @@
 """Ask a model everything that is measured at a mark, and turn the answers into rows."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import chain, groupby
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from erase_ray.experiment.results import RANKED, RESULTS
 from erase_ray.experiment.setting import Setting, queries_hash
 from erase_ray.metrics import Aggregate, Answers, Measured, Metric, Population
 from erase_ray.models import Model
+from erase_ray.scenarios._base import NUM_MARKS
 
 
 @dataclass(eq=False)
@@ -26,24 +28,37 @@ class Measurements:
     ranked: list[pd.DataFrame] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._turn_to(self.setting.cell.mark or NUM_MARKS)
+
+    def take(self, *marks: int) -> None:
+        """Measure the model as it is now, and write it down for each of ``marks``."""
+        for _, alike in groupby(marks, self.setting.moment):
+            self._take(tuple(alike))
+
+    def _turn_to(self, mark: int) -> None:
+        """Have the questions of a mark ready."""
+        self._moment = self.setting.moment(mark)
         self.questions = {
-            "test": self.setting.test_queries(self.model),
-            "probe": self.setting.probe_queries(self.model),
+            "test": self.setting.test_queries(self.model, mark),
+            "probe": self.setting.probe_queries(self.model, mark),
         }
         self.test_hash = queries_hash(self.questions["test"])
         self.probe_hash = queries_hash(self.questions["probe"])
 
-    def take(self, *marks: int) -> None:
-        """Measure the model as it is now, and write it down for each of ``marks``."""
-        # nothing that a mark changes plays a part in the test queries
+    def _take(self, marks: tuple[int, ...]) -> None:
+        """The same for marks at which the same is asked."""
+        if self.setting.moment(marks[0]) != self._moment:
+            self._turn_to(marks[0])
         tested = self._asked("test", [self.setting.chain.items])[0]
         found = measure(tested, self._metrics["test"], KS, self._population)
-        for mark, probed in zip(marks, self._probed(marks), strict=True):
+        due = [self._probed_with(mark) for mark in marks]
+        wanted = tuple(chain.from_iterable(due))
+        probed = iter(self._probed(wanted) if wanted else [])
+        for mark, others in zip(marks, due, strict=True):
             self._keep(mark, "test", tested)
-            self._write(mark, self.test_hash, found)
-            self._keep(mark, "probe", probed)
-            if self.setting.chain.items.any():
-                self._write(mark, self.probe_hash, measure(probed, self._metrics["probe"], KS))
+            self._write(mark, self.test_hash, "test", found)
+            for other in others:
+                self._write_probed(other, next(probed))
 
     def frames(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The results and the ranked lists so far."""
@@ -57,15 +72,21 @@ class Measurements:
     @cached_property
     def _population(self) -> Population:
         setting = self.setting
-        return population_of(setting.cleaned, setting.split, setting.chain)
+        return population_of(setting.view.grouped, setting.split, setting.chain)
+
+    def _probed_with(self, mark: int) -> tuple[int, ...]:
+        """The marks that are probed with the model as it is at ``mark``."""
+        setting = self.setting
+        return setting.view.probed_with(setting.cell.subject, mark, self.model)
 
     def _probed(self, marks: tuple[int, ...]) -> list[Answers]:
         """The answers to the people who are probed at each mark."""
-        chain, users_Q = self.setting.chain, self.questions["probe"].users
-        items = [chain.items_at(mark) for mark in marks]
+        requests, users_Q = self.setting.chain, self.questions["probe"].users
+        who = partial(self.setting.view.probed_at, self.setting.cell.subject)
+        items = [requests.items_at(mark) for mark in marks]
         distinct = {items_I.tobytes(): items_I for items_I in items}
         answers = dict(zip(distinct, self._asked("probe", list(distinct.values())), strict=True))
-        chosen = [np.flatnonzero(np.isin(users_Q, chain.probed_at(mark))) for mark in marks]
+        chosen = [np.flatnonzero(np.isin(users_Q, who(mark))) for mark in marks]
         pairs = zip(items, chosen, strict=True)
         return [answers[items_I.tobytes()].pick(positions) for items_I, positions in pairs]
 
@@ -84,8 +105,15 @@ class Measurements:
         if len(answers):
             self.ranked.append(_ranked_frame(mark, asks, answers))
 
-    def _write(self, mark: int, test_hash: str, found: list[Measured]) -> None:
-        self.results += result_rows(identity(self.setting, mark), test_hash, found)
+    def _write(self, mark: int, test_hash: str, asks: str, found: list[Measured]) -> None:
+        reported = self.setting.view.reported(asks, found)
+        self.results += result_rows(identity(self.setting, mark), test_hash, reported)
+
+    def _write_probed(self, mark: int, probed: Answers) -> None:
+        self._keep(mark, "probe", probed)
+        if self.setting.chain.items.any():
+            found = measure(probed, self._metrics["probe"], KS)
+            self._write(mark, self.probe_hash, "probe", found)
 
 
 def identity(setting: Setting, mark: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Compute the results of a stored cell again, from its stored answers, and compare."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -11,15 +11,17 @@ import torch
 from pydantic import ValidationError
 
 from erase_ray.errors import EraseError
-from erase_ray.experiment.answers import Gauge, population_of
+from erase_ray.experiment.answers import Gauge, Judged, population_of
 from erase_ray.experiment.cell import Cell
-from erase_ray.experiment.chain_view import ChainView
 from erase_ray.experiment.measure import identity_of, result_rows
 from erase_ray.experiment.results import BASE, RESULTS
 from erase_ray.experiment.setting import queries_hash
 from erase_ray.experiment.store import Store
 from erase_ray.experiment.tables import from_parquet, to_parquet
+from erase_ray.metrics import METRICS
+from erase_ray.scenarios import ChainView
 from erase_ray.scenarios._base import NUM_MARKS
+from erase_ray.scenarios._view import Moment
 from erase_ray.tasks import Cut
 
 OTHER_VERSION = "made by another version"
@@ -59,16 +61,15 @@ class Questions:
     """What all cells with one chain of requests were asked, from the store alone.
 
     Args:
-        task: Name of the task.
+        view: What was asked.
         gauge: What answers are judged with.
-        hashes: Hash of the queries by kind, as in the column ``test_hash``.
         kinds: Kinds of queries that results are told of.
     """
 
-    task: str
+    view: ChainView
     gauge: Gauge
-    hashes: dict[str, str]
     kinds: tuple[str, ...]
+    _hashes: dict[Moment, dict[str, str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, cell: Cell, store: Store) -> "Questions":
@@ -79,15 +80,37 @@ class Questions:
         """
         data = store.get_data(cell.dataset.name, cell.data_key)
         chain = store.get_chain(cell.dataset.name, cell.data_key, cell.chain_key)
-        # how far back a model looks plays no part in what it is asked
-        view, cut = ChainView(data, chain), Cut(1, torch.device("cpu"))
-        queries = {"test": view.test_queries(cut), "probe": view.probe_queries(cut)}
+        view = cell.make_scenario().view(data, chain)
         return cls(
-            task=data.task,
-            gauge=Gauge(chain.items_at, population_of(view.cleaned, view.split, chain)),
-            hashes={asks: queries_hash(asked) for asks, asked in queries.items()},
+            view=view,
+            gauge=Gauge(chain.items_at, population_of(view.grouped, view.split, chain)),
             kinds=("test", "probe") if chain.items.any() else ("test",),
         )
+
+    @property
+    def task(self) -> str:
+        """Name of the task."""
+        return self.view.data.task
+
+    def hashes(self, model: str, mark: int) -> dict[str, str]:
+        """Hash of the queries by kind, as in the column ``test_hash``, at a moment."""
+        view, moment = self.view, self.view.moment(model, mark)
+        if moment not in self._hashes:
+            # how far back a model looks plays no part in what it is asked
+            cut = Cut(1, torch.device("cpu"))
+            asked = {"test": view.test_queries(cut, moment)}
+            asked["probe"] = view.probe_queries(cut, moment)
+            self._hashes[moment] = {asks: queries_hash(one) for asks, one in asked.items()}
+        return self._hashes[moment]
+
+    def rows(self, cell: Cell, mark: int, judged: Judged) -> list[dict[str, Any]]:
+        """The rows of results of a cell at a mark."""
+        identity, hashes = identity_of(cell, self.task, mark), self.hashes(cell.subject, mark)
+        found: list[dict[str, Any]] = []
+        for asks in self.kinds:
+            reported = self.view.reported(asks, judged.measured(mark, asks))
+            found += result_rows(identity, hashes[asks], reported)
+        return found
 
 
 def why_skipped(settings: dict[str, Any], key: str) -> str:
@@ -130,15 +153,18 @@ def recompute(store: Store, key: str, questions: Questions | None = None) -> pd.
     judged = asked.gauge.stored(pa.BufferReader(store.cell_file(key, "ranked.parquet")))
     rows: list[dict[str, Any]] = []
     for mark in (cell.mark,) if cell.mark else range(1, NUM_MARKS + 1):
-        identity = identity_of(cell, asked.task, mark)
-        for asks in asked.kinds:
-            rows += result_rows(identity, asked.hashes[asks], judged.measured(mark, asks))
+        rows += asked.rows(cell, mark, judged)
     return from_parquet(to_parquet("results", pd.DataFrame(rows, columns=list(RESULTS))))
 
 
 def differences(key: str, stored: pd.DataFrame, recomputed: pd.DataFrame) -> list[Difference]:
-    """Where two tables of results of a cell differ: floats in any bit, but NaN equals NaN."""
-    sides = [_by_row(stored), _by_row(recomputed)]
+    """Where two tables of results of a cell differ: floats in any bit, but NaN equals NaN.
+
+    A metric of another package that only one of them knows is passed over: the package may have
+    been installed, or taken away, since the cell was run.
+    """
+    tables = _of_shared_metrics(stored, recomputed)
+    sides = [_by_row(table) for table in tables]
     found: list[Difference] = []
     for row in dict.fromkeys([*sides[1], *sides[0]]):
         one, other = (side.get(row) for side in sides)
@@ -149,7 +175,16 @@ def differences(key: str, stored: pd.DataFrame, recomputed: pd.DataFrame) -> lis
             continue
         unequal = [name for name in RESULTS if not _same(one[name], other[name])]
         found += [make(name, one[name], other[name]) for name in unequal]
+    numbers = [len(table) for table in tables]
+    if numbers[0] != numbers[1] and not found:
+        found.append(Difference(key, 0, "rows", 0, "n", *numbers))
     return found
+
+
+def _of_shared_metrics(*tables: pd.DataFrame) -> list[pd.DataFrame]:
+    metrics = [table["metric"].astype(str).str.partition(".")[0] for table in tables]
+    counted = METRICS.inside() | (set(metrics[0]) & set(metrics[1]))
+    return [table[names.isin(counted)] for table, names in zip(tables, metrics, strict=True)]
 
 
 def _by_row(table: pd.DataFrame) -> dict[tuple[int, str, int], dict[str, Any]]:

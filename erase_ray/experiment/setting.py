@@ -10,16 +10,19 @@ import torch
 from erase_ray.data.interactions import Interactions
 from erase_ray.data.prepared import Prepared
 from erase_ray.data.split import Split
-from erase_ray.errors import StoreError
+from erase_ray.errors import ScenarioError, StoreError
 from erase_ray.experiment.cell import Cell
-from erase_ray.experiment.chain_view import ChainView
 from erase_ray.experiment.journal import Journal
+from erase_ray.experiment.results import BASE
 from erase_ray.experiment.shadow_view import ShadowView
 from erase_ray.experiment.store import Store
 from erase_ray.methods import Method
 from erase_ray.models import Model, Shape
-from erase_ray.scenarios import Chain, Scenario
-from erase_ray.tasks import TASKS, Cut, Queries, Task
+from erase_ray.registry import EDITION
+from erase_ray.scenarios import Chain, ChainView, Scenario
+from erase_ray.scenarios._base import NUM_MARKS
+from erase_ray.scenarios._view import UNLEARNED, Moment
+from erase_ray.tasks import Cut, Queries, Task
 from erase_ray.training import training_edges
 
 
@@ -29,7 +32,6 @@ class Setting:
 
     cell: Cell
     data: Prepared
-    task: Task
     device: torch.device
     store: Store
 
@@ -39,14 +41,20 @@ class Setting:
 
         Raises:
             StoreError: The store does not hold the prepared dataset.
+            ScenarioError: The cell audits a scenario of another edition.
         """
+        _check_audit(cell)
         name, key = cell.dataset.name, cell.data_key
         if not store.has_data(name, key):
             raise StoreError(
                 f"the store has no prepared dataset '{name}' ({key[:12]}); prepare it first"
             )
-        data = store.get_data(name, key)
-        return cls(cell, data, TASKS.get(data.task)(), device, store)
+        return cls(cell, store.get_data(name, key), device, store)
+
+    @property
+    def task(self) -> Task:
+        """How the base model, and methods, read rows."""
+        return self.view.task
 
     @property
     def interactions(self) -> Interactions:
@@ -55,13 +63,13 @@ class Setting:
         A shadow model has never seen the rows of the requests that are out.
         """
         if self.cell.shadow is not None:
-            return self.shadow.seen(self._view.interactions)
-        return self._view.interactions if self._is_poisoned else self.data.interactions
+            return self.shadow.seen(self.view.interactions)
+        return self.view.interactions
 
     @property
     def split(self) -> Split:
         """The mark of every row of :attr:`interactions`; fakes are train."""
-        return self._view.split if self._is_poisoned else self.data.split
+        return self.view.split
 
     @cached_property
     def scenario(self) -> Scenario:
@@ -79,9 +87,13 @@ class Setting:
         assert self.cell.shadow is not None
         return ShadowView(self.full_chain, self.cell.shadow, self.cell.seed)
 
-    @cached_property
+    @property
     def full_chain(self) -> Chain:
         """The requests of the scenario, from the store; made and stored if they are not there."""
+        return self.view.chain
+
+    @cached_property
+    def _stored_chain(self) -> Chain:
         where = (self.cell.dataset.name, self.cell.data_key, self.cell.chain_key)
         if not self.store.has_chain(*where):
             chain = build_chain(self.scenario, self.data, self.cell.seed)
@@ -90,18 +102,27 @@ class Setting:
         return self.store.get_chain(*where)
 
     @cached_property
-    def _view(self) -> ChainView:
-        return ChainView(self.data, self.full_chain)
+    def view(self) -> ChainView:
+        """The protocol: what is trained on, and what is asked at each mark."""
+        if self.cell.scenario is None:
+            return ChainView(self.data, self._nobody)
+        chain = self._stored_chain if self._needs_chain else self._nobody
+        return self.scenario.view(self.data, chain)
 
     @property
-    def _is_poisoned(self) -> bool:
-        """Whether training needs the chain; a base model has none unless there are fakes."""
-        return self.cell.scenario is not None and self.scenario.poisons
+    def _needs_chain(self) -> bool:
+        """Whether there are requests; a base model has none unless there are fakes."""
+        cell = self.cell
+        return cell.method.name != BASE or cell.shadow is not None or self.scenario.poisons
+
+    @property
+    def _nobody(self) -> Chain:
+        return Chain.of_nobody(self.data.interactions.num_items)
 
     @property
     def everything(self) -> Interactions:
         """The full table, and behind it the fakes, whatever a shadow model has seen of it."""
-        return self._view.interactions
+        return self.view.interactions
 
     def fresh_model(self) -> Model:
         """A model with tables of the full size; its weights are still to be set."""
@@ -113,15 +134,21 @@ class Setting:
         base = store.manifest(self.cell.base.key)
         model = self.fresh_model()
         model.load_state_dict(store.get_weights(base["weights"]["0"]))
-        return self._with_edges(model)
+        return self._with_edges(model, self.leaks_edges)
+
+    @property
+    def leaks_edges(self) -> bool:
+        """Whether the cell's model reads the edges of all rows, and keeps those forgotten."""
+        return self.view.leaks_edges and self.cell.subject == UNLEARNED
 
     def built_model(self, method: Method) -> Model:
         """What ``method`` makes of fresh models, for methods that train their own."""
         return self._with_edges(method.build(self.fresh_model).to(self.device))
 
-    def _with_edges(self, model: Model) -> Model:
+    def _with_edges(self, model: Model, leaks: bool = False) -> Model:
         if model.has_edges:
-            model.set_edges(*training_edges(self.interactions, self.split, self.device))
+            split = Split(np.zeros_like(self.split.marks)) if leaks else self.split
+            model.set_edges(*training_edges(self.interactions, split, self.device))
         return model
 
     def journal(self, store: Store) -> Journal:
@@ -136,15 +163,28 @@ class Setting:
     @property
     def cleaned(self) -> Interactions:
         """The table without the rows of any request: what all models are scored on."""
-        return self._view.cleaned
+        return self.view.cleaned
 
-    def test_queries(self, model: Model) -> Queries:
+    def moment(self, mark: int) -> Moment:
+        """The cell's model at a mark, as far as that plays a part in what is asked."""
+        return self.view.moment(self.cell.subject, mark)
+
+    def test_queries(self, model: Model, mark: int = NUM_MARKS) -> Queries:
         """Test rows that no request names, with histories that show nothing forgotten or fake."""
-        return self._view.test_queries(self.cut(model))
+        return self.view.test_queries(self.cut(model), self.moment(mark))
 
-    def probe_queries(self, model: Model) -> Queries:
+    def probe_queries(self, model: Model, mark: int = NUM_MARKS) -> Queries:
         """One query for each person to probe, over his or her cleaned history."""
-        return self._view.probe_queries(self.cut(model))
+        return self.view.probe_queries(self.cut(model), self.moment(mark))
+
+
+def _check_audit(cell: Cell) -> None:
+    audits = cell.audit is not None or cell.shadow is not None
+    if audits and cell.scenario is not None and EDITION in cell.scenario.settings:
+        raise ScenarioError(
+            f"audits compare models under the corrected protocol; leave '{EDITION}' of scenario "
+            f"'{cell.scenario.name}' out, or the audits"
+        )
 
 
 def build_chain(scenario: Scenario, data: Prepared, seed: int) -> Chain:

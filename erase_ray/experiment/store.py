@@ -27,6 +27,7 @@ from erase_ray.experiment._names import cell_folder, chain_folder, data_folder, 
 from erase_ray.experiment._open import open_blobs
 from erase_ray.experiment.journal import Journal
 from erase_ray.experiment.lease import Lease
+from erase_ray.experiment.outside import outside_versions
 from erase_ray.experiment.tables import SCHEMAS, from_parquet, to_parquet
 from erase_ray.scenarios import Chain
 
@@ -129,6 +130,7 @@ class Store:
             "split_hash": prepared.split.hash,
             "counts": list(prepared.counts.items()),  # pairs, as manifests sort their keys
             "raw": prepared.raw,
+            "versions": outside_versions({"dataset": {"name": prepared.dataset}}),
         }
         return commit(self._blobs, data_folder(prepared.dataset, key), to_files(prepared), facts)
 
@@ -224,7 +226,12 @@ class Store:
             StoreError: The record, or weights that were put before, cannot be stored.
         """
         self._blobs.settle(WEIGHTS)
-        facts = {"key": key, "weights": record.weights, "facts": record.facts}
+        facts = {
+            "key": key,
+            "weights": record.weights,
+            "facts": record.facts,
+            "versions": outside_versions(record.settings),
+        }
         return commit(self._blobs, cell_folder(key), record.files(), facts)
 
     def manifest(self, key: str) -> dict[str, Any]:

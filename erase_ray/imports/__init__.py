@@ -1,1 +1,1 @@
-"""What other programs leave behind, read safely."""
+"""Data, weights and results of other programs; nothing in their files is run."""

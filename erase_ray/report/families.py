@@ -1,8 +1,11 @@
-"""Which family a method and a model belong to; the only place that says so."""
+"""Which family a method and a model belong to; outside parts say it in a class attribute."""
 
-from typing import Literal
+from functools import cache
+from typing import Any, Literal
 
-from erase_ray.registry import REFERENCE
+from erase_ray.methods import METHODS
+from erase_ray.models import MODELS
+from erase_ray.registry import REFERENCE, OutsidePartError, Registry
 
 Family = Literal["recommender-specific", "graph-specific", "general-purpose", "exact", "reference"]
 
@@ -57,9 +60,20 @@ def method_family(method: str) -> Family:
     """The family of a method."""
     if method.endswith(f".{REFERENCE}"):
         return "reference"
-    return METHOD_FAMILIES.get(method, "general-purpose")
+    return METHOD_FAMILIES.get(method) or _own(METHODS, method) or "general-purpose"
 
 
 def model_family(model: str) -> str:
     """The family of a model."""
-    return MODEL_FAMILIES.get(model, BASELINE)
+    return MODEL_FAMILIES.get(model) or _own(MODELS, model) or BASELINE
+
+
+@cache
+def _own(registry: Registry[Any], name: str) -> Any:
+    """The ``family`` of a part of an installed package; empty where it says none."""
+    if name not in registry.outside():
+        return ""
+    try:
+        return getattr(registry.get(name), "family", "")
+    except OutsidePartError:  # a report does not need it
+        return ""

@@ -1,4 +1,4 @@
-"""The words of the page, explained."""
+"""The words of the page and the columns of the tables, explained."""
 
 from erase_ray.report.families import METHOD_FAMILIES, MODEL_FAMILIES
 from erase_ray.report.options import Options
@@ -103,3 +103,53 @@ def _families(table: dict) -> str:
     for name, family in table.items():
         families.setdefault(family, []).append(name)
     return "; ".join(f"{family}: {', '.join(names)}" for family, names in families.items()) + "."
+
+
+COLUMNS: dict[str, str] = {
+    "task": "What is recommended: cf (items to users), session_based (the next item) or "
+    "next_basket.",
+    "dataset": "Name of the dataset.",
+    "model": "Name of the recommendation model.",
+    "method": "What forgets; original is the untouched model, retrain the one trained from "
+    "scratch without the forgotten rows, base the training of a model. A name that ends in "
+    ".reference is what the published implementation computes.",
+    "scenario": "Who asks to forget what.",
+    "category": "Sensitive category that the requests are about; empty if they are about none.",
+    "fraction": "Share of the interactions, or ratio of made-up ones, that the requests are about.",
+    "seed": "Root of all that is random: requests, first weights, order.",
+    "mark": "When it was measured: after 1/4, 2/4, 3/4 or 4/4 of the requests; 0 before any. Of a "
+    "request: the first mark whose measurement includes it.",
+    "metric": "What was measured. A part behind a dot is a group of the people who ask.",
+    "k": "Length of the list that is judged; 0 where there is none.",
+    "value": "The number; missing where nothing could be measured.",
+    "unit": "Unit of the value.",
+    "better": "Whether more (up) or less (down) is better; empty where neither is.",
+    "n": "How many queries, requests or devices the value is about.",
+    "test_hash": "SHA-256 of the queries; values of other queries must not be compared.",
+    "cell": "Key of the cell: a SHA-256 of all that can change its result.",
+    "request": "Place of the request in the chain, from 0.",
+    "user": "Inner number of the person who asks.",
+    "num_rows": "Interactions that the request names.",
+    "status": "What became of it: applied, skipped, timed_out, non_finite or empty.",
+    "reason": "Why it was not applied; empty if it was.",
+    "num_forget": "Training examples that had to be forgotten.",
+    "num_cleaned": "Training examples of the same person that took their place.",
+    "num_gradients": "Gradients of mini-batches that were computed.",
+    "num_hvps": "Hessian-vector products of mini-batches that were computed.",
+    "step_norm": "Euclidean norm of the change of the weights; missing if there was none.",
+    "seconds_data": "Seconds to get the data of the request ready.",
+    "seconds_algorithm": "Seconds of the method itself.",
+    "seconds_save": "Seconds to keep a snapshot.",
+    "details": "What else the method tells, as JSON.",
+    "label": "A short name of the cell for people.",
+    "audit": "Name of the audit that the numbers are from; empty for plain measurements.",
+    "device": "Kind of device that the cell ran on.",
+    "seconds": "Seconds that the whole cell took.",
+    "created": "When it was finished, in UTC.",
+    "num_requests": "Requests in the chain.",
+    "split_hash": "SHA-256 of the split into train, valid and test rows.",
+    "chain_hash": "SHA-256 of the chain of requests.",
+    "versions": "Versions of Python and of the libraries, as JSON.",
+    "settings": "The cell with all its settings, as JSON.",
+}
+"""Columns of the tables that are published, with what they mean."""

@@ -80,6 +80,20 @@ def stored_cells(
     return sorted(_select(cells, only, strict), key=lambda cell: (name_of(cell), cell.key))
 
 
+def asked_marks(only: str) -> tuple[int, ...]:
+    """The marks that ``only`` names; all of them if it names none.
+
+    Raises:
+        SettingsError: ``only`` names an unknown key, or a mark that is none.
+    """
+    known = range(1, NUM_MARKS + 1)
+    asked = [value for key, values in _wanted(only) if key == "mark" for value in values]
+    wrong = [value for value in asked if value not in map(str, known)]
+    if wrong:
+        raise SettingsError(f"--only mark={wrong[0]}: marks are 1 to {NUM_MARKS}")
+    return tuple(sorted({int(value) for value in asked})) or tuple(known)
+
+
 def name_of(cell: CellInfo) -> str:
     """The label of a finished cell, as it printed it itself."""
     return cell.facts.get("label") or cell.label

@@ -12,8 +12,10 @@ from pydantic import Field
 
 from erase_ray.data.catalogue import Catalogue
 from erase_ray.data.interactions import Interactions
+from erase_ray.data.prepared import Prepared
 from erase_ray.data.split import Split
 from erase_ray.registry import Registry
+from erase_ray.scenarios._view import ChainView
 from erase_ray.settings import Frozen
 
 SCENARIOS: "Registry[Scenario]" = Registry("scenario", "erase_ray.scenarios", has_editions=True)
@@ -60,7 +62,7 @@ class Chain:
     """Requests in the order in which they are served, and what they are about.
 
     Args:
-        requests: At least one; no row is in two of them.
+        requests: No row is in two of them; a scenario makes at least one.
         probe: Users to probe, ascending.
         items: bool, shape ``(I,)``: the items whose exposure is measured (sensitive, promoted,
             withdrawn); none of them where there is nothing to measure.
@@ -77,6 +79,11 @@ class Chain:
     poison: Interactions | None = None
     probes_all: bool = False
     item_marks: np.ndarray | None = None
+
+    @classmethod
+    def of_nobody(cls, num_items: int) -> "Chain":
+        """No requests at all: the chain of a base model that none plays a part in."""
+        return cls((), np.zeros(0, np.int64), np.zeros(num_items, bool))
 
     def __len__(self) -> int:
         return len(self.requests)
@@ -173,6 +180,20 @@ class Scenario(ABC):
     def rough_requests(self, num_rows: int, num_users: int) -> float:
         """About how many wishes there will be in data of a size, for planning."""
         return self.fraction * num_rows / ROWS_PER_WISH if self.fraction > 0 else 1.0
+
+    @classmethod
+    def base_settings(cls, settings: dict[str, Any], task: str) -> dict[str, Any] | None:
+        """Resolved settings that the training of the base model depends on, the others at their
+        defaults; None if it depends on none.
+        """
+        if not cls.poisons:
+            return None
+        fields = cls.Settings.model_fields
+        return settings | {name: fields[name].default for name in cls.chain_only}
+
+    def view(self, data: Prepared, chain: Chain) -> ChainView:
+        """What is trained on and asked with these data and a chain of this scenario."""
+        return ChainView(data, chain)
 
     @abstractmethod
     def build(

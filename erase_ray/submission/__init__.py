@@ -1,1 +1,1 @@
-"""Result sets packed for others to check."""
+"""A set of results that others can check: packed, read and compared with what comes out again."""

@@ -1,4 +1,4 @@
-"""The unbroken run that broken ones are compared with: the serial twin, once for each process."""
+"""The unbroken run that broken ones are compared with: the serial twin, once a process."""
 
 import atexit
 import functools
@@ -15,12 +15,12 @@ from erase_ray.experiment.walk import run_serial
 
 
 @functools.cache
-def reference():
-    """A store with all cells of the grid."""
+def reference(only=""):
+    """A store with all cells of the grid, or of a part of it."""
     folder = tempfile.mkdtemp(prefix="chaos-reference-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     store = Store(folder)
-    walk = run_serial(build(load_cells(GRID, "", [])), folder, run_node)
+    walk = run_serial(build(load_cells(GRID, only, [])), folder, run_node)
     assert walk.failures == {}
     return store
 

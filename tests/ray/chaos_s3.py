@@ -9,9 +9,11 @@ import tempfile
 from pathlib import Path
 
 S3 = Path(__file__).parents[1] / "s3"
-sys.path.append(str(S3))
+sys.path += [str(S3), str(S3.parents[1])]
 
 from faulty import Chance, Fault, FaultyProxy  # noqa: E402, F401
+
+from tests.free_ports import free_ports  # noqa: E402
 
 _spec = importlib.util.spec_from_file_location("s3_server_of_tests", S3 / "conftest.py")
 _tests = importlib.util.module_from_spec(_spec)
@@ -32,7 +34,7 @@ def server():
     """Environment variables with which clients reach an S3 server that has an empty bucket."""
     actions = ["Admin", "Read", "Write", "List", "Tagging"]
     identity = {"name": "writer", "credentials": [KEYS], "actions": actions}
-    ports = _tests.free_ports(2 * len(_tests.PARTS))
+    ports = free_ports(2 * len(_tests.PARTS))
     environment = {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports[2 * _tests.PARTS.index('s3')]}",
         "AWS_ACCESS_KEY_ID": KEYS["accessKey"],

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.free_ports import free_ports
+
 ROOT = Path(__file__).parents[2]
 RAY = [sys.executable, "-m", "ray.scripts.scripts"]
 MARK = "ERASE_RAY_TEST_HEAD"
@@ -83,14 +85,6 @@ def head(
     finally:
         _end(process, mark)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def free_ports(number: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def _own_environment(folder: str, mark: str) -> dict[str, str]:

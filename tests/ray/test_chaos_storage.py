@@ -50,7 +50,7 @@ def test_a_server_that_refuses_is_slow_and_drops_answers(broken):
     assert {seen.fault for seen in proxy.struck()} >= {
         *("status", "forbid", "drop_reply", "drop_request", "slow"),
     }
-    verdict = judge(arena, reference(), planned(ONLY), store())
+    verdict = judge(arena, reference(ONLY), planned(ONLY), store())
     assert verdict.is_clean, verdict
     assert verdict.executed == verdict.cells
     assert all(event["won"] for event in arena.diary("committed"))
@@ -64,7 +64,7 @@ def test_a_worker_killed_in_an_upload_to_s3(broken):
     arena.wait_for(lambda: proxy.struck("slow"))
     assert arena.kill(uploader(arena, proxy))
     assert arena.finish(job) == 0, arena.said()
-    verdict = judge(arena, reference(), planned(ONLY), store())
+    verdict = judge(arena, reference(ONLY), planned(ONLY), store())
     assert verdict.is_clean, verdict
     assert verdict.executed == verdict.cells + 1
 
@@ -76,7 +76,7 @@ def test_a_full_disk_ends_the_job_and_the_same_command_goes_on():
         assert "Free some space and run the same command again" in arena.said()
         (arena.hooks / "points" / f"{name}.json").unlink()
         assert arena.finish() == 0, arena.said()
-        verdict = judge(arena, reference(), planned(ONLY))
+        verdict = judge(arena, reference(ONLY), planned(ONLY))
         assert verdict.is_clean, verdict
 
 
@@ -87,5 +87,5 @@ def test_a_spool_without_space(broken):
     arena.ask("os.rename", "full", 3, path=f"{arena.folder}/spool/")
     assert arena.finish() == 0, arena.said()
     assert len(arena.diary("reached")) == 3
-    verdict = judge(arena, reference(), planned(ONLY), store())
+    verdict = judge(arena, reference(ONLY), planned(ONLY), store())
     assert verdict.is_clean, verdict

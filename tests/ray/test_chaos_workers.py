@@ -15,7 +15,7 @@ def finished(arena, only=ONLY, job=None):
     """The verdict on a job that must come to its end by itself, and leave nothing behind."""
     assert arena.finish(job) == 0, arena.said()
     arena.wait_for(lambda: not arena.processes())
-    verdict = judge(arena, reference(), planned(only))
+    verdict = judge(arena, reference(ONLY), planned(only))
     assert verdict.is_clean, verdict
     return verdict
 

@@ -3,6 +3,7 @@
 import fake_nodes
 import pytest
 import ray
+import wandb  # noqa: F401  Tune looks for it; when first loaded, it makes folders for itself
 from local_ray import local_ray
 
 from erase_ray.distributed.sweep import sweep

@@ -1,9 +1,7 @@
 """A real S3 server on a free loopback port, for as long as the tests of this folder run."""
 
-import contextlib
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +9,8 @@ import uuid
 from pathlib import Path
 
 import pytest
+
+from tests.free_ports import free_ports
 
 BUCKET = "erase-ray"
 DOMAIN = "s3.test"
@@ -22,14 +22,6 @@ START_S = 60.0
 def server_program():
     beside = Path(sys.executable).with_name("weed")
     return str(beside) if beside.exists() else shutil.which("weed")
-
-
-def free_ports(number):
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ SETTINGS = TrainingSettings(epochs=2, batch_size=64, learning_rate=5e-3)
 
 def prepared(name):
     """A model with edges and new weights for seed 3, and its training examples."""
-    data = planted(MODELS.get(name).task)
+    data = planted(MODELS.get(name).task, num_users=100)
     model = make_model(name, data)
     examples = TASKS.get(data.task)().examples(
         data.interactions, data.split, Cut(model.max_history, CPU)
@@ -37,7 +37,7 @@ def same(one, other):
 
 @pytest.mark.parametrize("name", LEARNING)
 def test_epochs_from_new_weights_are_those_of_a_whole_training(name):
-    data = planted(MODELS.get(name).task)
+    data = planted(MODELS.get(name).task, num_users=100)
     whole, rows = make_model(name, data), data.interactions
     record = train(whole, TASKS.get(data.task)(), rows, data.split, SETTINGS, 3, CPU)
     model, examples = prepared(name)

@@ -11,8 +11,8 @@ from erase_ray.training import train
 from tests.conftest import CPU, LEARNING, make_model, planted
 
 
-def losses(name, **changes):
-    data = planted(MODELS.get(name).task)
+def losses(name, num_users=100, **changes):
+    data = planted(MODELS.get(name).task, num_users=num_users)
     model, task = make_model(name, data), TASKS.get(data.task)()
     base = TrainingSettings(epochs=2, batch_size=128, learning_rate=2e-3)
     settings = base.model_copy(update=changes)
@@ -47,7 +47,7 @@ def test_threads_move_the_loss_by_rounding_alone(name):
 
 
 def test_the_step_size_decays_every_few_epochs():
-    plain = losses("bpr", epochs=3)
-    slow = losses("bpr", epochs=3, decay_every=1, decay_factor=1e-3)
+    plain = losses("bpr", 300, epochs=3)
+    slow = losses("bpr", 300, epochs=3, decay_every=1, decay_factor=1e-3)
     assert slow[:1] == plain[:1]
     assert plain[1] - plain[2] > 20 * abs(slow[1] - slow[2])

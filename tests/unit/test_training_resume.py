@@ -33,7 +33,7 @@ class Stopping(FileCheckpoint):
 
 
 def run(name, checkpoint=None, seed=3, settings=SETTINGS):
-    data = planted(MODELS.get(name).task)
+    data = planted(MODELS.get(name).task, num_users=100)
     model = make_model(name, data)
     task, table = TASKS.get(data.task)(), data.interactions
     told = []

@@ -7,6 +7,7 @@ from typing import Any
 from erase_ray.errors import StoreError
 from erase_ray.experiment.blobs import Blobs, Entry
 from erase_ray.experiment.upkeep.inventory import (
+    IMPORTED,
     Inventory,
     Told,
     manifests,
@@ -68,6 +69,9 @@ def _plain(stock: Inventory, kinds: Usage) -> None:
     for folder, entries in stock.committed.items():
         if folder.startswith("data/"):
             kinds.add("data", *entries)
+            continue
+        if folder.startswith(f"{IMPORTED}/"):
+            kinds.add("imported results", *entries)
             continue
         for entry in entries:
             kinds.add("logs" if entry.name.endswith(".jsonl") else "tables", entry)

@@ -16,6 +16,8 @@ from erase_ray.experiment.weights import TRASH
 READERS = 32
 PENDING = "pending"
 LEASE = "lease"
+IMPORTED = "imported"
+"""Results of other programs; each folder in it is committed as cells are and names no weights."""
 RUNNING = ("journal", "live", LEASE)
 """Folders of a cell that is not committed yet."""
 
@@ -39,7 +41,8 @@ class Inventory:
     """The files of a store by what they are.
 
     Args:
-        committed: Files of each folder that has a manifest, by folder.
+        committed: Files of each folder that has a manifest, by folder: cells, data, chains,
+            imported results.
         open: Files of cells and datasets without one, by folder.
         leftovers: ``pending``, journals, live logs and leases of committed folders.
         weights: By SHA-256.
@@ -100,6 +103,8 @@ def owner_of(name: str) -> str | None:
     if parts[0] == "data" and len(parts) > 3 and parts[1] != "raw":
         depth = 5 if parts[3] == "chains" and len(parts) > 5 else 3
         return "/".join(parts[:depth])
+    if parts[0] == IMPORTED and len(parts) > 2:
+        return "/".join(parts[:2])
     return None
 
 

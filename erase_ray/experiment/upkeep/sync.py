@@ -52,7 +52,8 @@ def sync(
     Args:
         source: Only read.
         target: May be in use.
-        only: ``key=value|value,key=value``: cells with these facts, with their data and weights.
+        only: ``key=value|value,key=value``: cells with these facts, with their data and weights;
+            imported results are left out then.
         runs: Copy plans, events and reports as well; those of the target stay as they are.
         tell: Progress.
 

@@ -1,6 +1,5 @@
 """A finished cell as numbers on axes, parameters and tags, for any tracking tool."""
 
-import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from erase_ray.experiment.store import CellRecord, Store
+from erase_ray.report.exports._order import readable_path
 from erase_ray.report.read import CellInfo
 from erase_ray.report.stored import Scalar, flattened, name_of
 
@@ -57,8 +57,7 @@ class CellExport:
     @property
     def path(self) -> str:
         """A relative folder that people can read, such as ``toy/bpr/scif/s2/0123456789ab``."""
-        steps = [re.sub(r"[^\w@+~=-]+", "-", step) for step in self.label.split("/")]
-        return "/".join([*steps, self.key[:12]])
+        return readable_path(self.label, self.key)
 
     def served(self, point: Point) -> int:
         """The step of a point, with marks as the number of requests served by then."""

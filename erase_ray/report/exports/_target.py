@@ -1,6 +1,6 @@
 """What a tracking tool has to offer an export."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 from erase_ray.report.exports._read import CellExport
@@ -8,11 +8,21 @@ from erase_ray.report.exports._read import CellExport
 
 @dataclass(frozen=True)
 class Exported:
-    """How many cells were exported, were there before, and were left out as shadow models."""
+    """What came of an export.
+
+    Args:
+        new: Cells that were exported.
+        there: Cells that were there before.
+        shadows: Cells that were left out as shadow models.
+        skipped: Cells that there was nothing to export of, by reason.
+        stripped: Secrets that were taken out, by kind.
+    """
 
     new: int
     there: int
     shadows: int
+    skipped: dict[str, int] = field(default_factory=dict)
+    stripped: dict[str, int] = field(default_factory=dict)
 
 
 class Target(Protocol):

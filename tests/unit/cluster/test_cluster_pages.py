@@ -1,5 +1,6 @@
 """The commands of the pages: that programs, flags, files and options in them exist."""
 
+import functools
 import re
 import shlex
 
@@ -80,7 +81,12 @@ def test_the_main_job_takes_its_options(words, monkeypatch):
     spec.loader.exec_module(module)
     monkeypatch.setattr("sys.argv", words)
     args = module.arguments()
-    assert load_grid(ROOT / "jobs" / "grids" / f"{args.profile}.yaml", "", []).cells
+    assert num_cells(args.profile) > 0
+
+
+@functools.cache
+def num_cells(profile):
+    return len(load_grid(ROOT / "jobs" / "grids" / f"{profile}.yaml", "", []).cells)
 
 
 def test_submitted_jobs_name_a_storage_that_outlives_them():

@@ -1,8 +1,12 @@
 """Small cells with chains, methods that remember, and ways to stop in the middle."""
 
+import functools
+import json
 import math
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
@@ -90,12 +94,20 @@ def chain_cell(model: str, method: str | dict, **more) -> Cell:
 
 
 def prepared(cell: Cell, folder: Path) -> Store:
-    """A store with all that ``cell`` needs."""
-    store = Store(str(folder))
-    for node in build([cell], store).pending():
-        if node.key != cell.key:
-            run_node(node.payload, str(folder))
-    return store
+    """A store of its own with all that ``cell`` needs."""
+    nodes = build([cell]).pending()
+    needed = [node.payload for node in nodes if node.key != cell.key]
+    shutil.copytree(_made(json.dumps(needed)).name, folder, dirs_exist_ok=True)
+    return Store(str(folder))
+
+
+@functools.cache
+def _made(payloads: str) -> TemporaryDirectory:
+    """A store in which these nodes were run, in their order; it lasts as long as the process."""
+    folder = TemporaryDirectory(prefix="erase_ray_prepared_")
+    for payload in json.loads(payloads):
+        run_node(payload, folder.name)
+    return folder
 
 
 def journal_files(store: Store, cell: Cell) -> list[str]:

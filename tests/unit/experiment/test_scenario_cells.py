@@ -21,6 +21,9 @@ SCENARIOS = [
     ("account", {"num_users": 6, "batch": 2}),
     ("item", {"num_items": 6, "batch": 2, "order": "time"}),
 ]
+MERGED_FAKES = ["original", "retrain", "scif", "sisa"]
+"""Methods that are asked to forget several fakes at once, one of each kind: every method is asked
+for several people at once by the other scenarios, and for single fakes by ``spam``."""
 
 
 @pytest.fixture(scope="module", params=sorted(MODELS))
@@ -32,10 +35,13 @@ def finished(request, tmp_path_factory) -> tuple[Store, list[Cell]]:
             models=MODELS[request.param],
             training={"epochs": 1, "batch_size": 64},
             scenarios={name: settings},
-            methods="all",
+            methods=methods,
             seeds=[2],
         )
-        for name, settings in [*SCENARIOS, ("spam", SCENARIOS[0][1] | {"batch": 2})]
+        for name, settings, methods in [
+            *((*scenario, "all") for scenario in SCENARIOS),
+            ("spam", SCENARIOS[0][1] | {"batch": 2}, MERGED_FAKES),
+        ]
     ]
     cells = [cell for cell in expand(blocks) if cell.mark in (None, 2)]
     store = Store(storage)

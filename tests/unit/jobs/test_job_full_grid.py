@@ -1,15 +1,18 @@
 """The command line of the main job, as far as it needs no Ray."""
 
+import logging
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 ROOT = Path(__file__).parents[3]
 
 
-def job(*arguments) -> subprocess.CompletedProcess:
+def job_in_a_process(*arguments) -> subprocess.CompletedProcess:
     command = [sys.executable, "-X", "importtime", "jobs/full_grid.py", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
     done.imported = {
@@ -22,8 +25,25 @@ def job(*arguments) -> subprocess.CompletedProcess:
     return done
 
 
+@pytest.fixture
+def job(monkeypatch, capsys):
+    """The script as a program in this process, which has loaded torch already."""
+    monkeypatch.chdir(ROOT)
+    # without handlers, as in a new process: the script sends its log to standard error
+    monkeypatch.setattr(logging.root, "handlers", [])
+
+    def run(*arguments) -> SimpleNamespace:
+        monkeypatch.setattr(sys, "argv", ["jobs/full_grid.py", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path("jobs/full_grid.py", run_name="__main__")
+        out, err = capsys.readouterr()
+        return SimpleNamespace(returncode=ended.value.code, stdout=out, stderr=err)
+
+    return run
+
+
 def test_dry_run_prints_the_plan_without_ray(tmp_path):
-    done = job("--profile", "laptop", "--dry-run", "--storage", str(tmp_path / "runs"))
+    done = job_in_a_process("--profile", "laptop", "--dry-run", "--storage", str(tmp_path / "runs"))
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("45 cells: 0 done, 45 to run\n")
     for word in ("CPU-hours", "$", "critical path", "GB"):
@@ -33,7 +53,7 @@ def test_dry_run_prints_the_plan_without_ray(tmp_path):
     assert not [name for name in done.imported if name.split(".")[0] == "ray"]
 
 
-def test_all_formats_and_scenarios_are_planned(tmp_path):
+def test_all_formats_and_scenarios_are_planned(job, tmp_path):
     done = job("--profile", "formats", "--dry-run", "--storage", str(tmp_path / "runs"))
     assert done.returncode == 0, done.stderr
     # 19 pairs of dataset and scenario, each with the original, two chains and four retrainings
@@ -47,7 +67,7 @@ def test_all_formats_and_scenarios_are_planned(tmp_path):
     ]
 
 
-def test_full_names_all_that_does_not_exist_or_plans(tmp_path):
+def test_full_names_all_that_does_not_exist_or_plans(job, tmp_path):
     done = job("--profile", "full", "--dry-run", "--storage", str(tmp_path / "runs"))
     if done.returncode == 0:
         assert done.stdout.splitlines()[0].endswith("to run")
@@ -67,7 +87,7 @@ def test_full_names_all_that_does_not_exist_or_plans(tmp_path):
         (["--budget", "0"], "the plan is expected to cost $0.00, above --budget 0; raise it, or"),
     ],
 )
-def test_mistakes_are_one_line_and_exit_code_2(tmp_path, arguments, text):
+def test_mistakes_are_one_line_and_exit_code_2(job, tmp_path, arguments, text):
     storage = tmp_path / "runs"
     defaults = ["--profile", "smoke", "--storage", str(storage)]
     done = job(*defaults, *arguments)
@@ -79,7 +99,7 @@ def test_mistakes_are_one_line_and_exit_code_2(tmp_path, arguments, text):
     assert written == []
 
 
-def test_a_relative_folder_in_a_submitted_job_is_refused(tmp_path, monkeypatch):
+def test_a_relative_folder_in_a_submitted_job_is_refused(job, tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
     done = job("--profile", "smoke", "--dry-run", "--storage", "./runs")
     assert done.returncode == 2
