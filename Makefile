@@ -13,11 +13,12 @@ test: venv  ## all tests: first those that can run side by side, then those that
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not ray"
 	$(BIN)/python -m pytest -m ray
 
-lint: venv  ## style, format, types, and imports that point down only
+lint: venv  ## style, format, types, imports that point down only, unsafe calls
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --recursive --severity-level medium --configfile pyproject.toml erase_ray jobs
 
 docs: venv  ## the documentation as a site, build/site/index.html; needs no network
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

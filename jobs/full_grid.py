@@ -28,7 +28,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--grid", type=Path, help="a grid file of your own, instead of a profile")
     parser.add_argument("--storage", default="./runs", help="folder or address of the store")
     parser.add_argument("--only", default="", metavar="KEY=VALUE,...", help="keep matching cells")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="changes",
+        help="change the grid",
+    )
     parser.add_argument("--budget", type=float, help="dollars; a plan above is not started")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
     parser.add_argument("--log", default="WARNING", help="level of the log on standard error")

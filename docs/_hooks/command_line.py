@@ -28,10 +28,10 @@ class _Found(Exception):
 
 def page() -> str:
     """Markdown of every command with its options."""
-    from erase_ray.cli.main import _parser
+    from erase_ray.cli.main import parser as command_line
 
     sections = [HEAD, *(_section(script_parser(name)) for name in SCRIPTS)]
-    for parser in leaves(_parser()):
+    for parser in leaves(command_line()):
         sections.append(_section(parser))
     return "\n".join(sections)
 

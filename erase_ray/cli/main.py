@@ -21,6 +21,9 @@ from erase_ray.cli import (
 from erase_ray.errors import EraseError
 
 MENDABLE, STOPPED = 2, 130
+COMMANDS = (
+    datasets, report, status, compare, export, import_, submit, verify, store, check, new,
+)  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 if all is well, 1 if what was looked at is not, 2 if the user has to mend something.
     """
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
     log.set_up(args.log)
     try:
         return args.run(args)
@@ -50,27 +53,16 @@ def _failed(text: str) -> int:
     return MENDABLE
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Of all commands."""
+    top = argparse.ArgumentParser(
         prog="erase-ray", description="Benchmark of machine unlearning in recommender systems."
     )
-    parser.add_argument("--log", default="WARNING", help="level of the log on standard error")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for part in (
-        datasets,
-        report,
-        status,
-        compare,
-        export,
-        import_,
-        submit,
-        verify,
-        store,
-        check,
-        new,
-    ):
+    top.add_argument("--log", default="WARNING", help="level of the log on standard error")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    for part in COMMANDS:
         part.add_commands(commands)
-    return parser
+    return top
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from erase_ray.report.run_files import read_runs
 from erase_ray.report.table_files import DEFAULT_FORMATS, FORMATS, parse_formats
 from erase_ray.report.terminal import table_of
 
-EXAMPLE = "example: erase-ray report ./runs --out ./report --only task=cf,method=scif|gif"
+EXAMPLE = "example: erase-ray report ./runs --out ./report --only 'task=cf,method=scif|gif'"
 
 
 def add_commands(commands: Any) -> None:

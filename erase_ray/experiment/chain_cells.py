@@ -140,6 +140,7 @@ def _chain_record(setting: Setting, course: Course) -> CellRecord:
 
 
 def chain_runner(setting: Setting, model: Model, train: "Trainings") -> ChainRunner:
+    """Who serves the requests of a setting on a model; ``train`` trains models for the method."""
     cell, cut = setting.cell, setting.cut(model)
     task, interactions, split = setting.task, setting.interactions, setting.split
     world = World(
@@ -168,6 +169,7 @@ class Trainings:
     """What epochs took that were not run in this process."""
 
     def __call__(self, model: Model, left: Interactions) -> None:
+        """Train ``model`` on the interactions that are left."""
         trained, before = _train(self.setting, model, left, self.log, self.pace)
         self.seconds_before += before
         self.log.append({"event": "trained"} | training_facts(trained))

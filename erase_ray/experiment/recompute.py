@@ -184,7 +184,7 @@ def differences(key: str, stored: pd.DataFrame, recomputed: pd.DataFrame) -> lis
 def _of_shared_metrics(*tables: pd.DataFrame) -> list[pd.DataFrame]:
     metrics = [table["metric"].astype(str).str.partition(".")[0] for table in tables]
     counted = METRICS.inside() | (set(metrics[0]) & set(metrics[1]))
-    return [table[names.isin(counted)] for table, names in zip(tables, metrics, strict=True)]
+    return [table.loc[names.isin(counted)] for table, names in zip(tables, metrics, strict=True)]
 
 
 def _by_row(table: pd.DataFrame) -> dict[tuple[int, str, int], dict[str, Any]]:

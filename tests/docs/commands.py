@@ -111,9 +111,9 @@ def check_verbs(text: str) -> None:
     Raises:
         CommandError: There is no such verb.
     """
-    from erase_ray.cli.main import _parser
+    from erase_ray.cli.main import parser as command_line
 
-    parser: argparse.ArgumentParser | None = _parser()
+    parser: argparse.ArgumentParser | None = command_line()
     for word in text.split()[1:]:
         verbs = _verbs(parser) if parser else {}
         if not verbs or not re.fullmatch(r"[a-z|-]+", word) or word.startswith("-"):
