@@ -3,11 +3,11 @@
 import argparse
 from typing import Any
 
+from erase_ray.cli._choice import add_choice
 from erase_ray.cli._text import show
 from erase_ray.experiment.store import Store
 from erase_ray.experiment.upkeep.secrets import told
 from erase_ray.report.exports import FOLDERS, NO_LICENCE, TARGETS, Exported, export
-from erase_ray.report.stored import FIELDS
 
 MORE = (
     "The same command again exports what is new. Only the store is read; it may still be filled. "
@@ -29,13 +29,7 @@ def add_commands(commands: Any) -> None:
         metavar="DIR_OR_URI",
         help="folder to write to; for mlflow also the address of a tracking server",
     )
-    verb.add_argument("--run", default="", dest="of_run", metavar="NAME", help="cells of this run")
-    verb.add_argument(
-        "--only",
-        default="",
-        metavar="KEY=VALUE,...",
-        help=f"keep matching cells; keys: {', '.join(FIELDS)}",
-    )
+    add_choice(verb)
     verb.add_argument(
         "--shadows", action="store_true", help="also the models that only calibrate audits"
     )

@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from erase_ray.cli._choice import add_choice
 from erase_ray.cli._tell import progress
 from erase_ray.cli._text import show, size_text
 from erase_ray.experiment.upkeep.secrets import told
-from erase_ray.report.stored import FIELDS
 from erase_ray.submission.manifest import About, Manifest
 from erase_ray.submission.pack import Choice, submit
 
@@ -33,13 +33,7 @@ def add_commands(commands: Any) -> None:
         metavar="FILE.tar.gz|DIR",
         help="archive or folder to write; must not exist",
     )
-    verb.add_argument("--run", default="", dest="of_run", metavar="NAME", help="cells of this run")
-    verb.add_argument(
-        "--only",
-        default="",
-        metavar="KEY=VALUE,...",
-        help=f"keep matching cells; keys: {', '.join(FIELDS)}",
-    )
+    add_choice(verb)
     verb.add_argument("--weights", action="store_true", help="pack the weights as well")
     texts = {
         "title": "of the submission",
