@@ -32,10 +32,10 @@ def scratch() -> Scratch:
 
 
 @functools.cache
-def planted(task: str) -> Prepared:
-    """The planted dataset of a task, at its default size."""
+def planted(task: str, **changes: Any) -> Prepared:
+    """The planted dataset of a task, at its default size if ``changes`` do not say otherwise."""
     kind: Any = DATASETS.get("planted")
-    dataset = kind(kind.Settings(task=task))
+    dataset = kind(kind.Settings(task=task, **changes))
     return prepare(dataset, dataset.read({}, scratch()), TASKS.get(task)().split)
 
 

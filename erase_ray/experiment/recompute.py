@@ -160,10 +160,10 @@ def recompute(store: Store, key: str, questions: Questions | None = None) -> pd.
 def differences(key: str, stored: pd.DataFrame, recomputed: pd.DataFrame) -> list[Difference]:
     """Where two tables of results of a cell differ: floats in any bit, but NaN equals NaN.
 
-    A metric of another package that only one of them knows is passed over: the package may have
-    been installed, or taken away, since the cell was run.
+    A metric of another package that the store knows nothing of is passed over: the package may
+    have been installed since the cell was run.
     """
-    tables = _of_shared_metrics(stored, recomputed)
+    tables = [stored, _without_new_metrics(recomputed, stored)]
     sides = [_by_row(table) for table in tables]
     found: list[Difference] = []
     for row in dict.fromkeys([*sides[1], *sides[0]]):
@@ -181,10 +181,11 @@ def differences(key: str, stored: pd.DataFrame, recomputed: pd.DataFrame) -> lis
     return found
 
 
-def _of_shared_metrics(*tables: pd.DataFrame) -> list[pd.DataFrame]:
-    metrics = [table["metric"].astype(str).str.partition(".")[0] for table in tables]
-    counted = METRICS.inside() | (set(metrics[0]) & set(metrics[1]))
-    return [table.loc[names.isin(counted)] for table, names in zip(tables, metrics, strict=True)]
+def _without_new_metrics(recomputed: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
+    names, known = (
+        table["metric"].astype(str).str.partition(".")[0] for table in (recomputed, stored)
+    )
+    return recomputed.loc[names.isin(METRICS.inside() | set(known))]
 
 
 def _by_row(table: pd.DataFrame) -> dict[tuple[int, str, int], dict[str, Any]]:

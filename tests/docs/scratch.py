@@ -72,7 +72,9 @@ class Scratch:
         own = {key: value for key, value in os.environ.items() if not key.startswith(DROPPED)}
         return own | {
             "HOME": str(self.home),
-            "PATH": os.pathsep.join([str(self.programs), os.environ["PATH"]]),
+            "PATH": os.pathsep.join(
+                [str(self.programs), str(Path(sys.executable).parent), os.environ["PATH"]]
+            ),
             "DOCS_WARM": warm,
             "DOCS_SMALL_STORE": small_store,
             "DOCS_STATE": str(self.own / "state"),

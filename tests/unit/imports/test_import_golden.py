@@ -1,7 +1,7 @@
 """Weights of RecBole's classes give RecBole's scores after the import.
 
 The scores of the golden files were computed by RecBole 1.2.1 itself, see
-``benchmarks/recbole_golden.py``; ``recbole/`` has a whole checkpoint that it wrote.
+``benchmarks/recbole_golden.py``; ``recbole_files/`` has a whole checkpoint that it wrote.
 """
 
 import json
@@ -17,7 +17,7 @@ from erase_ray.imports.ids import recbole_ids
 from erase_ray.imports.weights import Choices, import_weights
 from erase_ray.tasks._batches import PairBatch, WindowBatch
 
-HERE = Path(__file__).parent / "recbole"
+HERE = Path(__file__).parent / "recbole_files"
 CLASSES = {
     "bpr": "BPR",
     "lightgcn": "LightGCN",
