@@ -9,9 +9,9 @@ STORAGE ?= runs
 run: venv  ## the main job on real data: three datasets, local Ray, results in ./runs
 	$(BIN)/python jobs/full_grid.py --profile laptop --storage $(STORAGE)
 
-test: venv  ## all tests: first those that can run side by side, then those that start clusters
+test: venv  ## all tests: first one a core, then those that start clusters, two at a time
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not ray"
-	$(BIN)/python -m pytest -m ray
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m ray
 
 lint: venv  ## style, format, types, imports that point down only, unsafe calls
 	$(BIN)/ruff check .
