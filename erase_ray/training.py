@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from erase_ray import portions, pulse, seeds
 from erase_ray.checkpoints import Checkpoint, TrainingState
-from erase_ray.data.interactions import Interactions
+from erase_ray.data.interactions import COLUMNS, Interactions
 from erase_ray.data.split import Part, Split
 from erase_ray.errors import TrainingError
 from erase_ray.models import Model, TrainingSettings
@@ -30,7 +30,6 @@ logger = logging.getLogger(__name__)
 
 OnEpoch = Callable[[int, float, float | None], None]
 """Called after each epoch with its number (from 0), its loss and the value on valid, if any."""
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -191,8 +190,7 @@ def training_edges(
 
 
 def _training_rows(interactions: Interactions, split: Split, device: torch.device) -> TrainingRows:
-    names = ("user", "sequence", "step", "item", "time")
-    return TrainingRows(*_training_columns(interactions, split, device, names))
+    return TrainingRows(*_training_columns(interactions, split, device, COLUMNS))
 
 
 def _training_columns(
@@ -314,7 +312,7 @@ class _Steps:
 
     def __post_init__(self) -> None:
         self._has_dropout = any(_drops(module) for module in self.model.modules())
-        self._dtype = PRECISIONS[self.settings.precision]
+        self._dtype: torch.dtype = getattr(torch, self.settings.precision)
         loss = self.model.loss
         self._loss = torch.compile(loss, dynamic=True) if self.settings.compile else loss
 
