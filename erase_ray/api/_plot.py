@@ -8,10 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from erase_ray.api.results import COMBINATION
 from erase_ray.experiment.results import RETRAIN
 from erase_ray.report.picking import groups, records
 
-KEYS = ["dataset", "model", "scenario", "category", "fraction"]
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Okabe and Ito's, which most people can tell apart."""
 SHAPES = "osD^vPX<>p"
@@ -37,7 +37,7 @@ def draw(x: pd.DataFrame, y: pd.DataFrame, x_title: str, y_title: str) -> Chart:
         y_title: Of the vertical axis.
     """
     points = _points(x, y)
-    panels = groups(points, KEYS)
+    panels = groups(points, COMBINATION)
     columns = min(3, max(len(panels), 1))
     lines = math.ceil(len(panels) / columns) or 1
     figure = Chart(figsize=(4.6 * columns, 3.8 * lines), layout="constrained")
@@ -56,7 +56,7 @@ def draw(x: pd.DataFrame, y: pd.DataFrame, x_title: str, y_title: str) -> Chart:
 
 def _points(x: pd.DataFrame, y: pd.DataFrame) -> pd.DataFrame:
     """Mean and standard deviation over seeds of each method: ``x``, ``x_sd``, ``y``, ``y_sd``."""
-    keys = [*KEYS, "method", "source"]
+    keys = [*COMBINATION, "method", "source"]
     sides = []
     for name, rows in (("x", x), ("y", y)):
         found = rows.groupby(keys, dropna=False)["value"].agg(["mean", "std"])

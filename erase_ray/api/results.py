@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
@@ -179,12 +180,12 @@ class Results:
         return f"Results({len(self)} cells of {self.store.uri}{failed}{more})"
 
     def _repr_html_(self) -> str:
-        parts = [f"<p>{_escaped(repr(self))}</p>"]
+        parts = [f"<p>{escape(repr(self))}</p>"]
         for metric, k in (("recall", 20), ("sensitive_share", 20)):
             if metric in self.frame["metric"].tolist():
                 table = self.pivot(metric, k)
                 parts.append(f"<p>{metric}@{k}</p>{table.to_html(float_format='{:.4f}'.format)}")
-        parts += [f"<p>failed: {_escaped(one['label'])}: {_escaped(one['error'])}</p>"
+        parts += [f"<p>failed: {escape(one['label'])}: {escape(one['error'])}</p>"
                   for one in self.failures]  # fmt: skip
         return "\n".join(parts)
 
@@ -207,9 +208,7 @@ def load_results(uri: str, *, run: str = "", only: str = "", source: Source = "a
     if source not in ("all", OURS, IMPORTED):
         raise SettingsError(f"no source '{source}'.{known_names(source, ['all', OURS, IMPORTED])}")
     store = Store(uri, read_only=True)
-    imported = _imported(store).head(0)
-    if not run and source != OURS:
-        imported = _chosen(_imported(store), only)
+    imported = _none_imported() if run or source == OURS else _chosen(_imported(store), only)
     cells: list[CellInfo] = []
     if source != IMPORTED:
         cells = stored_cells(store, run, only, strict=not len(imported))
@@ -221,12 +220,16 @@ def results_of(store: Store, keys: Iterable[str], failures: Sequence[Any]) -> Re
     done = store.done_cells()
     wanted = [key for key in dict.fromkeys(keys) if key in done]
     cells = [CellInfo(key, store.settings(key), store.manifest(key)) for key in wanted]
-    return Results(store, cells, _imported(store).head(0), failures)
+    return Results(store, cells, _none_imported(), failures)
 
 
 def _imported(store: Store) -> pd.DataFrame:
     """Rows that ``erase-ray import`` made."""
     return typed(imported_results(store), COLUMNS)
+
+
+def _none_imported() -> pd.DataFrame:
+    return typed(pd.DataFrame(columns=list(COLUMNS)), COLUMNS)
 
 
 def _chosen(frame: pd.DataFrame, only: str) -> pd.DataFrame:
@@ -254,7 +257,3 @@ def _ordered(methods: Iterable[Any]) -> list[str]:
     names = sorted(map(str, methods))
     first = [name for name in (ORIGINAL, RETRAIN) if name in names]
     return first + [name for name in names if name not in first]
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")

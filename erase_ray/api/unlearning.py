@@ -94,7 +94,7 @@ class Unlearned(Answering):
             SettingsError: The model is none of ours, so nobody could build it again.
         """
         model = self.model
-        if type(model) is not MODELS.get(model.name) if model.name in MODELS.names() else True:
+        if model.name not in MODELS.names() or type(model) is not MODELS.get(model.name):
             raise SettingsError(
                 f"'{model.name}' is no model of the benchmark; save it with torch.save, a wrapped "
                 "one by model.module.state_dict()"

@@ -153,7 +153,7 @@ def _lines(one: Rerun) -> Iterator[str]:
         if one.tolerance
         else (f"{len(one.differences)} differ")
     )
-    yield f"differs  {name}: {one.reason or what}, of {end}" + (f"; {around}" if around else "")
+    yield f"differs  {name}: {what}, of {end}" + (f"; {around}" if around else "")
     worst = sorted(one.differences, key=_size, reverse=True)
     yield from (f"  {_text(each)}" for each in worst[:MOST])
     if len(worst) > MOST:

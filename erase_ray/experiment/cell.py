@@ -192,7 +192,7 @@ class Cell(Frozen):
         if self.scenario is None:
             return None
         kind = self.scenario.kind(SCENARIOS)
-        settings = kind.base_settings(self.scenario.settings, self.make_dataset().task)
+        settings = kind.base_settings(self.scenario.settings, MODELS.get(self.model.name).task)
         if settings is None:
             return None
         return self.scenario.model_copy(update={"settings": settings})

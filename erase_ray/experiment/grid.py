@@ -11,6 +11,7 @@ from erase_ray.errors import GridError, SettingsError
 from erase_ray.experiment._hints import hint
 from erase_ray.experiment.cell import Cell, Part
 from erase_ray.experiment.grid_file import Block, Choice, parse_grid, read_grid
+from erase_ray.experiment.outside import REGISTRIES
 from erase_ray.experiment.prices import Machine
 from erase_ray.experiment.results import ORIGINAL
 from erase_ray.experiment.select import select
@@ -21,8 +22,6 @@ from erase_ray.registry import Registry
 from erase_ray.scenarios import SCENARIOS
 from erase_ray.scenarios._base import NUM_MARKS
 from erase_ray.settings import checked
-
-REGISTRIES: tuple[Registry[Any], ...] = (DATASETS, MODELS, SCENARIOS, METHODS, AUDITS)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,8 @@ from erase_ray.models import MODELS
 from erase_ray.registry import Registry
 from erase_ray.scenarios import SCENARIOS
 
-_PARTS: dict[str, Registry[Any]] = {
-    registry.kind: registry for registry in (DATASETS, MODELS, SCENARIOS, METHODS, AUDITS)
-}
+REGISTRIES: tuple[Registry[Any], ...] = (DATASETS, MODELS, SCENARIOS, METHODS, AUDITS)
+"""Kinds of parts that a cell names."""
 
 
 def outside_versions(settings: dict[str, Any]) -> dict[str, str]:
@@ -24,8 +23,8 @@ def outside_versions(settings: dict[str, Any]) -> dict[str, str]:
             installed metric.
     """
     used = [
-        registry.outside().get((settings.get(kind) or {}).get("name", ""))
-        for kind, registry in _PARTS.items()
+        registry.outside().get((settings.get(registry.kind) or {}).get("name", ""))
+        for registry in REGISTRIES
     ]
     if (settings.get("method") or {}).get("name", BASE) != BASE:
         used += METRICS.outside().values()

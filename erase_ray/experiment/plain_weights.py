@@ -5,8 +5,6 @@ says what they belong to; ``vocabulary.parquet``, where there is one, has the ou
 """
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +21,7 @@ from torch import Tensor
 from erase_ray.data.names import Names
 from erase_ray.errors import StoreError
 from erase_ray.experiment._address import scrubbed
+from erase_ray.experiment._placed import placed
 from erase_ray.experiment._tensor_files import sha256
 from erase_ray.experiment.cell import Part
 from erase_ray.experiment.weights import separate
@@ -151,18 +150,9 @@ def write_plain(
     _check_state(f"{folder}", _empty_model(facts), plain)
     outer = {kind: Names.of(ids) for kind, ids in (vocabulary or {}).items()}
     _check_vocabulary(f"{folder}", facts, outer)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
-            _write_files(scratch, facts, plain, outer)
-            _check_written(scratch, plain)
-            scratch.chmod(0o755)
-            scratch.rename(folder)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-    except OSError as error:
-        raise StoreError(f"cannot write {folder}: {error.strerror or error}") from error
+    with placed(folder) as scratch:
+        _write_files(scratch, facts, plain, outer)
+        _check_written(scratch, plain)
     return folder
 
 

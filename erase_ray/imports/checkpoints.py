@@ -1,18 +1,17 @@
 """A checkpoint of RecBole: its weights, and what it records about itself."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from erase_ray.experiment._tensor_files import sha256
 from erase_ray.imports._mapping import Shapes
 from erase_ray.imports.errors import ForeignFileError
 from erase_ray.imports.unpickle import Inert, read
 
 CONFIGURATION = "final_config_dict"
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,20 +59,11 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     epoch = content.get("epoch", -1)
     return Checkpoint(
         path=path,
-        sha256=sha256_of(path),
+        sha256=sha256(path),
         state=dict(state),
         config=_configuration(content.get("config")),
         epoch=epoch if type(epoch) is int else -1,
     )
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _configuration(found: Any) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from typing import Any
 
 from erase_ray.data.prepared import Prepared
 from erase_ray.errors import EraseError
+from erase_ray.experiment._tensor_files import sha256
 from erase_ray.imports import csv_tables, logs, names, rows
-from erase_ray.imports.checkpoints import read_checkpoint, sha256_of
+from erase_ray.imports.checkpoints import read_checkpoint
 from erase_ray.imports.errors import ForeignFileError
 from erase_ray.imports.ids import OuterIds, recbole_ids
 from erase_ray.imports.maps import map_names
@@ -197,7 +198,7 @@ def _ids(folder: Path, artefact: Artefact, config: dict[str, Any]) -> OuterIds |
 
 
 def _note(path: Path, finding: Finding, taken: Taken) -> None:
-    taken.read[finding.path] = {"sha256": sha256_of(path), "size": path.stat().st_size}
+    taken.read[finding.path] = {"sha256": sha256(path), "size": path.stat().st_size}
 
 
 def kinds_of(findings: list[Finding]) -> dict[str, int]:

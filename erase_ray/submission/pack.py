@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from erase_ray.errors import SettingsError, StoreError
 from erase_ray.experiment._open import open_blobs
+from erase_ray.experiment._placed import scratch_beside
 from erase_ray.experiment._tensor_files import sha256
 from erase_ray.experiment.blobs import Blobs
 from erase_ray.experiment.store import Store
@@ -138,22 +138,15 @@ class _Packing:
 @contextmanager
 def _placed(out: Path) -> Iterator[Path]:
     """A folder whose content gets the name ``out``, packed or not, if the block ends well."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-        try:
-            folder = scratch / "folder"
-            folder.mkdir()
-            yield folder
-            if not out.name.endswith(ENDINGS):
-                folder.rename(out)
-                return
-            write_archive(folder, scratch / "archive")
-            (scratch / "archive").rename(out)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-    except OSError as error:
-        raise StoreError(f"cannot write {out}: {error.strerror or error}") from error
+    with scratch_beside(out) as scratch:
+        folder = scratch / "folder"
+        folder.mkdir()
+        yield folder
+        if not out.name.endswith(ENDINGS):
+            folder.rename(out)
+            return
+        write_archive(folder, scratch / "archive")
+        (scratch / "archive").rename(out)
 
 
 def _copy_weights(blobs: Blobs, cells: list[CellInfo], folder: Path, tell: Told) -> None:

@@ -1,13 +1,13 @@
 """The folder that a page is run in: what is there, which programs, which environment."""
 
-import contextlib
 import os
 import shutil
-import socket
 import sys
 from pathlib import Path
 
 from markdown_pages import ROOT
+
+from tests.free_ports import free_ports
 
 HERE = Path(__file__).parent
 COPIED = ("jobs", "cluster", "docs/examples", "benchmarks")
@@ -92,12 +92,3 @@ class Scratch:
             "WANDB_MODE": "offline",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
-
-
-def free_ports(number: int) -> list[int]:
-    """Ports of this machine on which nothing listens."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]

@@ -40,7 +40,7 @@ class Rerun:
         label: For people.
         status: ``equal`` bit by bit; ``close``, within the tolerance, on another device or with
             other versions; ``differs``; ``not run``.
-        reason: Why it was not run, or why it differs where no number does.
+        reason: Why it was not run.
         differences: Numbers that are not equal, or not close where that is asked.
         around: Device and versions that are others now: name, there, here.
         tolerance: What the numbers were compared with.
@@ -164,7 +164,6 @@ class Rerunner:
             key=key,
             label=label,
             status=DIFFERS if far else CLOSE if unequal else EQUAL,
-            reason="",
             differences=far,
             around=around,
             tolerance=tolerance,

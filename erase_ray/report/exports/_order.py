@@ -1,14 +1,9 @@
 """What an export into a folder of files is asked for."""
 
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from erase_ray.errors import StoreError
 from erase_ray.experiment.results import BASE, ORIGINAL
 from erase_ray.experiment.store import Store
 from erase_ray.report.read import CellInfo
@@ -55,23 +50,3 @@ def readable_path(label: str, key: str) -> str:
 def cell_path(cell: CellInfo) -> str:
     """The same of a finished cell."""
     return readable_path(name_of(cell), cell.key)
-
-
-@contextmanager
-def placed(folder: Path) -> Iterator[Path]:
-    """A scratch folder beside ``folder`` that takes its name if the block ends well.
-
-    Raises:
-        StoreError: It cannot be written.
-    """
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
-            yield scratch
-            scratch.chmod(0o755)
-            scratch.rename(folder)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-    except OSError as error:
-        raise StoreError(f"cannot write {folder}: {error.strerror or error}") from error

@@ -20,9 +20,10 @@ import pyarrow.parquet as pq
 
 from erase_ray.data.vocabulary import Vocabulary
 from erase_ray.errors import StoreError
+from erase_ray.experiment._placed import placed
 from erase_ray.experiment.store import Store
 from erase_ray.experiment.upkeep.secrets import clean
-from erase_ray.report.exports._order import Order, cell_path, placed
+from erase_ray.report.exports._order import Order, cell_path
 from erase_ray.report.exports._target import Exported
 from erase_ray.report.read import CellInfo
 from erase_ray.scenarios import Chain
